@@ -1,0 +1,50 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_READY := $(VENV)/.run-ready
+TEST_READY := $(VENV)/.test-ready
+
+.PHONY: help run test check format clean
+
+help: ## Show what there is to make
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(RUN_READY) ## Set up, fill with demo data and serve on http://127.0.0.1:8000 (PORT=… wins)
+	@$(BIN)/python manage.py quickstart
+
+test: $(TEST_READY) ## Run all tests (ARGS="-k name" to choose, DATABASE_URL=postgres://… for PostgreSQL)
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: $(TEST_READY) ## Lint, format, types, import rules, templates, migrations, deployment settings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/djlint --check --lint templates
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml keyportal accounts apikeys manage.py
+	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
+	env -i PATH="$$PATH" SECRET_KEY="$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))')" LOCAL=false \
+	  PUBLIC_URL=https://keys.example.com $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+format: $(TEST_READY) ## Bring code and templates into form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/djlint --reformat --quiet templates || true
+
+clean: ## Remove the virtual environment and local data (.env stays)
+	rm -rf $(VENV) .data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "KeyPortal needs Python 3.11 or newer.")'
+	@$(PYTHON) -m venv $(VENV) || { echo "Making a virtual environment failed. On Debian: apt install python3-venv"; exit 1; }
+
+$(RUN_READY): requirements.txt | $(BIN)/python
+	@echo "Installing what KeyPortal runs on…"
+	@sed '/^# The core of the tests/,$$d' requirements.txt | $(BIN)/pip install --quiet --disable-pip-version-check -r /dev/stdin
+	@touch $@
+
+$(TEST_READY): requirements.txt tests/requirements.txt | $(BIN)/python
+	@echo "Installing what the tests need…"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@

@@ -1,0 +1,40 @@
+"""How django-allauth is told about our people, addresses and links."""
+
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context as allauth_context
+from django.conf import settings
+from django.db import transaction
+from django.http import HttpRequest
+
+from accounts.access import person
+from accounts.models import Account, User
+from keyportal.client import client_address
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return bool(settings.SIGNUP_OPEN)
+
+    def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
+        """The new person, and with them their first account, in one transaction."""
+        user.name = form.cleaned_data.get("name", "")
+        with transaction.atomic():
+            super().save_user(request, user, form, commit=commit)
+            Account.objects.open(by=person(user, request), owner=user)
+        return user
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Links lead to `PUBLIC_URL`, whatever Host header the request brought."""
+        here = allauth_context.request.build_absolute_uri("/")
+        public = {
+            name: f"{settings.PUBLIC_URL}/{value.removeprefix(here)}"
+            if isinstance(value, str) and value.startswith(here)
+            else value
+            for name, value in context.items()
+        }
+        super().send_mail(template_prefix, email, public)
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        return client_address(request) or ""

@@ -1,0 +1,121 @@
+"""Forms about keys."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from accounts.forms import NameField
+from apikeys.models import ApiKey
+from keyportal.policy import GRANTABLE_ROLES, Role
+
+NAME_HINT = "Where will you use it? For example “Laptop CLI” or “GitHub Actions, web repo”."
+NAME_WIDGET = forms.TextInput(attrs={"autocomplete": "off", "autofocus": True})
+_DAYS = {"30": 30, "90": 90, "365": 365}
+_NONCE = re.compile(r"[0-9A-Za-z_-]{16,64}", re.ASCII)
+
+
+def fresh_nonce() -> str:
+    """What makes two sendings of one form one: 128 random bits."""
+    return secrets.token_urlsafe(16)
+
+
+class UserKeyForm(forms.Form):
+    """Name, expiry, and the nonce that makes a repeated form harmless."""
+
+    name = NameField(help_text=NAME_HINT, widget=NAME_WIDGET, error_messages={"required": "Give it a name."})
+    expires = forms.ChoiceField(
+        choices=[("30", "30 days"), ("90", "90 days"), ("365", "1 year"), ("custom", "Custom…"), ("never", "Never")],
+        initial="90",
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose when it expires.", "invalid_choice": "Choose one of these."},
+    )
+    expires_on = forms.DateField(
+        required=False,
+        input_formats=["%Y-%m-%d"],
+        label="Expires on",
+        widget=forms.DateInput(attrs={"type": "date"}),
+        error_messages={"invalid": "Give the day as YYYY-MM-DD."},
+    )
+    nonce = forms.CharField(widget=forms.HiddenInput, initial=fresh_nonce)
+
+    field_order = ("name", "role", "expires", "expires_on", "nonce")
+
+    @property
+    def expiry_hints(self) -> dict[str, date]:
+        """The last day that each choice of days would give."""
+        return {choice: _end_of_day(_in_days(days)).date() for choice, days in _DAYS.items()}
+
+    def clean_nonce(self) -> str:
+        nonce: str = self.cleaned_data["nonce"]
+        if not _NONCE.fullmatch(nonce):
+            raise ValidationError("Open the form again.")
+        return nonce
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        choice = cleaned.get("expires")
+        if choice == "custom" and "expires_on" not in self.errors and not cleaned.get("expires_on"):
+            self.add_error("expires_on", "Choose a day.")
+        cleaned["expires_at"] = None
+        if choice in _DAYS:
+            cleaned["expires_at"] = _end_of_day(_in_days(_DAYS[choice]))
+        elif choice == "custom" and cleaned.get("expires_on"):
+            cleaned["expires_at"] = _end_of_day(cleaned["expires_on"])
+        return cleaned
+
+    def as_arguments(self) -> dict[str, Any]:
+        """What the issuing verbs take: name, role where there is one, expiry and nonce."""
+        return {name: self.cleaned_data[name] for name in ("name", "role", "expires_at", "nonce") if name in self.cleaned_data}
+
+
+class ServiceKeyForm(UserKeyForm):
+    """The same with a role, which a service key has of its own."""
+
+    role = forms.TypedChoiceField(
+        choices=[(role.value, role.label) for role in reversed(GRANTABLE_ROLES)],
+        coerce=Role,
+        initial=Role.READ_ONLY.value,
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose a role.", "invalid_choice": "Choose one of these roles."},
+    )
+
+
+class DeleteKeyForm(forms.Form):
+    """Confirmation. A key that was used lately asks for its name to be typed."""
+
+    # "create": after the deletion comes the form for another key.
+    then = forms.CharField(required=False, widget=forms.HiddenInput)
+    confirm_name = forms.CharField(
+        strip=True,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autofocus": True}),
+        error_messages={"required": "Type the key’s name to confirm."},
+    )
+
+    def __init__(self, *args: Any, key: ApiKey, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.key = key
+        self.needs_name = key.used_lately
+        if not self.needs_name:
+            del self.fields["confirm_name"]
+
+    def clean_confirm_name(self) -> str:
+        typed: str = self.cleaned_data["confirm_name"]
+        if typed != self.key.name:
+            raise ValidationError("That is not the key’s name.")
+        return typed
+
+
+def _in_days(days: int) -> date:
+    return (timezone.now() + timedelta(days=days)).date()
+
+
+def _end_of_day(day: date) -> datetime:
+    """A date means through 23:59:59 UTC of that day. The last days of the calendar overflow nowhere."""
+    return datetime.combine(day, time(23, 59, 59), UTC)

@@ -1,0 +1,95 @@
+"""One page of a list of keys: filtered, counted, and cut by key set, so that the last page costs what the first does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Count, Q, QuerySet
+from django.http import QueryDict
+from django.utils import timezone
+
+from apikeys.models import ApiKey, ApiKeyQuerySet, expired_at, usable_at
+
+PAGE_SIZE = 50
+# Below this many keys there is nothing to filter.
+FILTER_FROM = 8
+MAX_QUERY_LENGTH = 100
+
+_TABS = (("usable", "Usable"), ("expired", "Expired"), ("deleted", "Deleted"), ("all", "All"))
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What the list's template shows. Counts are of all the keys, whatever the filter."""
+
+    keys: list[ApiKey]
+    total: int
+    usable: int
+    tabs: list[dict[str, Any]]
+    show: str
+    query: str
+    url: str
+    new_url: str
+    older_url: str | None
+    newer_url: str | None
+
+    @property
+    def filtered(self) -> bool:
+        """Whether the list offers its filters."""
+        return self.total >= FILTER_FROM
+
+
+def list_keys(keys: ApiKeyQuerySet, asked: QueryDict, *, url: str, new_url: str) -> Listing:
+    """The page of `keys` that the query string asks for: `show`, `q`, and `before` or `after` a public ID."""
+    now = timezone.now()
+    states = {"usable": usable_at(now), "expired": expired_at(now), "deleted": Q(revoked_at__isnull=False), "all": None}
+    counts = keys.aggregate(
+        **{name: Count("pk", filter=condition) for name, condition in states.items() if condition is not None},
+        all=Count("pk"),
+    )
+    show = asked.get("show", "all") if asked.get("show") in states else "all"
+    query = asked.get("q", "").replace("\x00", "").strip()[:MAX_QUERY_LENGTH]
+
+    condition = states[show]
+    chosen = (keys.filter(condition) if condition is not None else keys).search(query)
+    rows, has_newer, has_older = _page(chosen, keys, asked)
+
+    def link(**changes: str) -> str:
+        values = {"show": show, "q": query, **changes}
+        kept = {name: value for name, value in values.items() if value and (name, value) != ("show", "all")}
+        return f"{url}?{urlencode(kept)}" if kept else url
+
+    return Listing(
+        keys=rows,
+        total=counts["all"],
+        usable=counts["usable"],
+        tabs=[
+            {"label": label, "count": counts[name], "url": link(show=name), "current": name == show} for name, label in _TABS
+        ],
+        show=show,
+        query=query,
+        url=url,
+        new_url=new_url,
+        older_url=link(before=rows[-1].public_id) if has_older else None,
+        newer_url=link(after=rows[0].public_id) if has_newer else None,
+    )
+
+
+def _page(chosen: ApiKeyQuerySet, keys: ApiKeyQuerySet, asked: QueryDict) -> tuple[list[ApiKey], bool, bool]:
+    """Rows, newest first, and whether there are newer and older ones. An unknown cursor gives the first page."""
+
+    def place_of(cursor: str) -> QuerySet[Any]:
+        return keys.filter(public_id=asked.get(cursor, "").replace("\x00", "")).order_by().values("pk")[:1]
+
+    if "after" in asked:
+        rows = list(chosen.filter(pk__gt=place_of("after")).order_by("pk")[: PAGE_SIZE + 1])
+        if rows:
+            return rows[:PAGE_SIZE][::-1], len(rows) > PAGE_SIZE, True
+    elif "before" in asked:
+        rows = list(chosen.filter(pk__lt=place_of("before")).order_by("-pk")[: PAGE_SIZE + 1])
+        if rows:
+            return rows[:PAGE_SIZE], True, len(rows) > PAGE_SIZE
+    rows = list(chosen.order_by("-pk")[: PAGE_SIZE + 1])
+    return rows[:PAGE_SIZE], False, len(rows) > PAGE_SIZE

@@ -1,0 +1,97 @@
+"""manage.py revoke_keys: end many keys at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import PermissionDenied
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from accounts.access import operator_at_shell
+from accounts.models import Account, User
+from apikeys.models import MAX_REASON_LENGTH, ApiKey, ApiKeyQuerySet
+
+
+class Command(BaseCommand):
+    help = (
+        "Revoke all user keys of a person, all service keys of an account, or single keys, for good. "
+        "Without --apply nothing is changed: the command says what it would do. "
+        "Examples: manage.py revoke_keys --user wendy@example.com --reason 'laptop stolen'   "
+        "manage.py revoke_keys --key cu_hW4YxT0aQz1B sv_Zk81PqLm2aXy --reason 'found in a public repository' --apply"
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        chosen = parser.add_mutually_exclusive_group(required=True)
+        chosen.add_argument("--user", metavar="EMAIL", help="the user keys of this person, in all accounts")
+        chosen.add_argument("--account", metavar="ID", help="the service keys of this account")
+        chosen.add_argument(
+            "--key", metavar="PUBLIC_ID", nargs="+", help="these keys, by public ID (cu_… or sv_…, 15 characters)"
+        )
+        parser.add_argument("--reason", required=True, help="why: kept with each key, shown to its owner")
+        parser.add_argument("--apply", action="store_true", help="do it; without this, only say what would be done")
+
+    def handle(self, *, reason: str, apply: bool, **options: Any) -> None:
+        if not reason.strip() or len(reason) > MAX_REASON_LENGTH:
+            raise CommandError(f"--reason needs a text of at most {MAX_REASON_LENGTH} characters.")
+        keys = _chosen(options["user"], options["account"], options["key"]).filter(revoked_at=None)
+        self._describe(keys)
+        if not apply:
+            self.stdout.write("Nothing was changed. Add --apply to revoke them.")
+            return
+        try:
+            count = keys.revoke(by=operator_at_shell(), reason=reason.strip())
+        except PermissionDenied as error:
+            raise CommandError(str(error)) from None
+        self.stdout.write(f"Revoked {_keys(count)}. Their requests fail from now on.")
+
+    def _describe(self, keys: ApiKeyQuerySet) -> None:
+        now = timezone.now()
+        counts = keys.aggregate(
+            all=Count("pk"),
+            users=Count("user", distinct=True),
+            accounts=Count("account", distinct=True),
+            day=Count("pk", filter=Q(last_used_at__gt=now - timedelta(days=1))),
+            month=Count("pk", filter=Q(last_used_at__gt=now - timedelta(days=30))),
+        )
+        self.stdout.write(
+            f"{_keys(counts['all'])} not revoked yet, of {counts['users']} users and {counts['accounts']} accounts; "
+            f"used in the last day: {counts['day']}, in the last 30 days: {counts['month']}."
+        )
+
+
+def _chosen(email: str | None, account_id: str | None, public_ids: list[str] | None) -> ApiKeyQuerySet:
+    """The keys that the options name; CommandError for anything that names nothing."""
+    if email:
+        user = User.objects.filter(email=email.lower()).first()
+        if user is None:
+            raise CommandError(f"There is no user with the address {email}.")
+        return ApiKey.objects.filter(user=user)
+    if account_id:
+        account = next(iter(Account.objects.filter(pk__in=_uuids(account_id))), None)
+        if account is None:
+            raise CommandError(f"There is no account {account_id}.")
+        return ApiKey.objects.filter(account=account)
+    wanted = set(public_ids or [])
+    if any(text.count("_") > 1 for text in wanted):
+        raise CommandError("Give public IDs (the first 15 characters, such as cu_hW4YxT0aQz1B), never whole keys.")
+    keys = ApiKey.objects.filter(public_id__in=wanted)
+    unknown = sorted(wanted - set(keys.values_list("public_id", flat=True)))
+    if unknown or not wanted:
+        raise CommandError(f"There is no key {', '.join(unknown) or 'named'}. Nothing was changed.")
+    return keys
+
+
+def _uuids(text: str) -> list[UUID]:
+    """The ID that `text` is, or nothing."""
+    try:
+        return [UUID(text)]
+    except ValueError:
+        return []
+
+
+def _keys(count: int) -> str:
+    return "1 key" if count == 1 else f"{count:,} keys"

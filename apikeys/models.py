@@ -1,0 +1,323 @@
+"""ApiKey: a user key or a service key, what it is now, and the verbs that change it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, models, transaction
+from django.db.models import OuterRef, Q, Subquery
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.audit import AuditEvent, event
+from accounts.models import ROLE_CHOICES, Account, Membership, User
+from apikeys.secret import Kind, Secret
+from keyportal import policy
+from keyportal.exceptions import Conflict
+from keyportal.names import MAX_NAME_LENGTH, clean_name
+from keyportal.policy import GRANTABLE_ROLES, Actor, Role
+from keyportal.triggers import Refusal
+
+FURTHEST_EXPIRY = timedelta(days=3653)
+EXPIRING_WITHIN = timedelta(days=14)
+CONFIRM_IF_USED_WITHIN = timedelta(days=30)
+# One UPDATE of a million rows made another writer wait 17 seconds; 5,000 rows go in well under one.
+REVOKE_BATCH = 5_000
+MAX_REASON_LENGTH = 500
+
+REFUSALS = [
+    Refusal(
+        "apikey_revoked_is_final",
+        "apikeys_apikey",
+        "UPDATE",
+        "a revoked key stays revoked",
+        "OLD.revoked_at IS NOT NULL AND (NEW.revoked_at IS NULL OR NEW.revoked_at <> OLD.revoked_at "
+        "OR NEW.secret_hash <> OLD.secret_hash OR NEW.public_id <> OLD.public_id)",
+    ),
+    Refusal("apikey_row_stays", "apikeys_apikey", "DELETE", "the row of a key stays; revoke the key"),
+]
+
+
+class AlreadyShown(Conflict):
+    """The form that made a key was sent again. `key` is the one that the first sending made."""
+
+    def __init__(self, key: ApiKey) -> None:
+        super().__init__("This key was already shown. If you didn’t copy it, delete it and create another.")
+        self.key = key
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def visible_to(self, actor: Actor) -> ApiKeyQuerySet:
+        """The keys for which `policy.can_see_key` says True."""
+        if actor.is_operator:
+            return self.all()
+        if actor.via != "session":
+            return self.none()
+        own = Q(user_id=actor.user_id)
+        return self.filter(own | Q(account_id=actor.account_id) if policy.can_see_service_keys(actor) else own)
+
+    def usable(self) -> ApiKeyQuerySet:
+        return self.filter(usable_at(timezone.now()))
+
+    def search(self, text: str) -> ApiKeyQuerySet:
+        """Keys whose name contains `text`, in any case, or whose public ID does."""
+        return self.filter(Q(name__icontains=text) | Q(public_id__contains=text)) if text else self
+
+    def with_maker_role(self) -> ApiKeyQuerySet:
+        """Adds `maker_role`: the stored role that the maker of a service key has in its account now, or None."""
+        membership = Membership.objects.filter(account_id=OuterRef("account_id"), user_id=OuterRef("created_by_id"))
+        return self.annotate(maker_role=Subquery(membership.values("stored_role")))
+
+    def revoke(self, *, by: Actor, reason: str = "") -> int:
+        """End these keys for good and tell how many were ended; keys revoked before are passed over.
+
+        Every key is asked of the policy and gets an AuditEvent of its own. Rows go in transactions of 5,000,
+        so that nobody waits long; a PermissionDenied leaves its own batch untouched.
+        """
+        return sum(_revoke_batch(keys, by, reason) for keys in self._batches_of_ids())
+
+    def _batches_of_ids(self) -> Iterator[list[int]]:
+        last = 0
+        while ids := list(
+            self.filter(revoked_at__isnull=True, pk__gt=last).order_by("pk").values_list("pk", flat=True)[:REVOKE_BATCH]
+        ):
+            yield ids
+            last = ids[-1]
+
+
+def _revoke_batch(ids: list[int], by: Actor, reason: str) -> int:
+    with transaction.atomic():
+        if by.account_id is not None:
+            by = Account.objects.locked(by.account_id).present(by)
+        keys = list(
+            ApiKey.objects.filter(pk__in=ids, revoked_at__isnull=True)
+            .select_related("user", "account")
+            .select_for_update(of=("self",))
+            .order_by("pk")
+        )
+        for key in keys:
+            policy.require(policy.can_revoke_key(by, key, reason))
+        ApiKey.objects.filter(pk__in=[key.pk for key in keys]).update(
+            revoked_at=timezone.now(), revoked_by_id=by.user_id, revoked_by_name=by.name, revoked_reason=reason
+        )
+        AuditEvent.objects.bulk_create(key.event(AuditEvent.Action.KEY_REVOKED, by=by, reason=reason) for key in keys)
+    return len(keys)
+
+
+_ManagerOfQuerySet = models.Manager.from_queryset(ApiKeyQuerySet)
+
+
+class ApiKeyManager(_ManagerOfQuerySet["ApiKey"]):
+    def issue_user_key(
+        self, *, by: Actor, name: str, expires_at: datetime | None = None, nonce: str | None = None
+    ) -> tuple[ApiKey, Secret]:
+        """A new key of the person who asks, and its secret, to be revealed once.
+
+        Raises PermissionDenied, ValidationError for a bad name or expiry, AlreadyShown for a nonce seen before.
+        """
+        policy.require(policy.can_create_user_key(by))
+        secret = Secret.generate(Kind.USER)
+        key: ApiKey = self.model(user_id=by.user_id)
+        return self._issue(key, secret, by=by, name=name, expires_at=expires_at, nonce=nonce)
+
+    def issue_service_key(
+        self,
+        *,
+        by: Actor,
+        account: Account,
+        name: str,
+        role: Role,
+        expires_at: datetime | None = None,
+        nonce: str | None = None,
+    ) -> tuple[ApiKey, Secret]:
+        """A new key of `account` with a role of its own, and its secret. Raises as `issue_user_key` does."""
+        with transaction.atomic():
+            account = Account.objects.locked(account.pk)
+            policy.require(policy.can_create_service_key(account.present(by), role))
+            secret = Secret.generate(Kind.SERVICE)
+            key = self.model(account=account, role=role)
+            return self._issue(key, secret, by=by, name=name, expires_at=expires_at, nonce=nonce)
+
+    def _issue(
+        self, key: ApiKey, secret: Secret, *, by: Actor, name: str, expires_at: datetime | None, nonce: str | None
+    ) -> tuple[ApiKey, Secret]:
+        now = timezone.now()
+        if expires_at is not None and not now < expires_at <= now + FURTHEST_EXPIRY:
+            raise ValidationError({"expires_on": "Choose a day from today on, at most ten years from now."})
+        key.name = clean_name(name)
+        key.public_id, key.last_four, key.secret_hash = secret.public_id, secret.last_four, secret.hash()
+        key.created_at, key.expires_at, key.nonce = now, expires_at, nonce
+        key.created_by_id = by.user_id  # type: ignore[assignment]  # the policy lets nobody pass without one
+        try:
+            with transaction.atomic():
+                key.save(force_insert=True)
+                key.event(AuditEvent.Action.KEY_CREATED, by=by, role=key.role, expires_at=_iso(expires_at)).save()
+        except IntegrityError:
+            shown = self.filter(created_by_id=by.user_id, nonce=nonce).first() if nonce else None
+            if shown is None:
+                raise
+            raise AlreadyShown(shown) from None
+        return key, secret
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a key is now, in one word for code and in words for people."""
+
+    value: Literal["active", "expiring", "expired", "suspended", "deleted"]
+    label: str
+
+
+class ApiKey(models.Model):
+    """A key. It belongs to one user or to one account, never both; only the second has a role of its own."""
+
+    public_id = models.CharField(max_length=32)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="api_keys")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, blank=True, related_name="service_keys")
+    role = models.CharField(max_length=10, choices=ROLE_CHOICES, blank=True)
+    name = models.CharField(max_length=MAX_NAME_LENGTH)
+    secret_hash = models.CharField(max_length=200, editable=False)
+    last_four = models.CharField(max_length=4)
+    nonce = models.CharField(max_length=64, null=True, editable=False)  # noqa: DJ001 - NULL is never a repetition
+    created_at = models.DateTimeField(default=timezone.now)
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    expires_at = models.DateTimeField(null=True, blank=True)
+    suspended_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    revoked_by_name = models.CharField(max_length=360, blank=True)
+    revoked_reason = models.CharField(max_length=MAX_REASON_LENGTH, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    last_used_address = models.GenericIPAddressField(null=True, blank=True)
+    last_used_client = models.CharField(max_length=60, blank=True)
+
+    objects: ClassVar[ApiKeyManager] = ApiKeyManager()
+
+    # Set by `with_maker_role()`.
+    maker_role: str | None
+
+    class Meta:
+        verbose_name = "API key"
+        constraints = (
+            models.UniqueConstraint(fields=["public_id"], name="apikey_public_id_unique"),
+            models.UniqueConstraint(fields=["created_by", "nonce"], name="apikey_nonce_once"),
+            models.CheckConstraint(
+                condition=Q(user__isnull=False, account__isnull=True, role="")
+                | Q(user__isnull=True, account__isnull=False, role__in=[role.value for role in GRANTABLE_ROLES]),
+                name="apikey_of_user_or_account",
+            ),
+            models.CheckConstraint(
+                # A date near the year 9999 can be stored and then never be read again in another time zone.
+                condition=Q(expires_at__isnull=True) | Q(expires_at__lt=datetime.fromisoformat("2200-01-01T00:00:00+00:00")),
+                name="apikey_expiry_readable",
+            ),
+        )
+        indexes = (
+            models.Index(fields=["user", "-id"], name="apikey_of_user"),
+            models.Index(fields=["account", "-id"], name="apikey_of_account"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.masked})"
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.USER if self.user_id is not None else Kind.SERVICE
+
+    @property
+    def masked(self) -> str:
+        """The key as people tell it apart: the head of its public ID and its last four characters."""
+        prefix, _, body = self.public_id.partition("_")
+        return f"{prefix}_{body[:4]}…{self.last_four}"
+
+    @property
+    def role_label(self) -> str:
+        return Role(self.role).label if self.role else ""
+
+    @cached_property
+    def state(self) -> State:
+        now = timezone.now()
+        if self.revoked_at is not None:
+            return State("deleted", "Deleted")
+        if self.suspended_at is not None:
+            return State("suspended", "Suspended")
+        if self.expires_at is None or self.expires_at - now > EXPIRING_WITHIN:
+            return State("active", "Active")
+        if self.expires_at <= now:
+            return State("expired", "Expired")
+        days = (self.expires_at.date() - now.date()).days
+        words = {0: "today", 1: "tomorrow"}.get(days, f"in {days} days")
+        return State("expiring", f"Expires {words}")
+
+    @property
+    def is_usable(self) -> bool:
+        return self.state.value in ("active", "expiring")
+
+    @property
+    def maker_has_left(self) -> bool:
+        return self.maker_role is None
+
+    @property
+    def outranks_maker(self) -> bool:
+        return self.maker_role is not None and Role(self.role).rank > Role(self.maker_role).rank
+
+    @property
+    def used_lately(self) -> bool:
+        return self.last_used_at is not None and self.last_used_at > timezone.now() - CONFIRM_IF_USED_WITHIN
+
+    def get_absolute_url(self) -> str:
+        return self._url("key", self.public_id)
+
+    @property
+    def delete_url(self) -> str:
+        return self._url("key_delete", self.public_id)
+
+    @property
+    def list_url(self) -> str:
+        """The list that this key stands in."""
+        return self._url("keys")
+
+    @property
+    def new_url(self) -> str:
+        """Where another key of this kind is made."""
+        return self._url("key_new")
+
+    def _url(self, page: str, *args: str) -> str:
+        if self.kind is Kind.USER:
+            return reverse(f"user_{page}", args=args)
+        return reverse(f"service_{page}", args=[self.account_id, *args])
+
+    def revoke(self, *, by: Actor, reason: str = "") -> bool:
+        """End this key for good. False when it had ended before. Raises PermissionDenied."""
+        return bool(ApiKey.objects.filter(pk=self.pk).revoke(by=by, reason=reason))
+
+    def event(self, action: AuditEvent.Action, *, by: Actor, **details: Any) -> AuditEvent:
+        """An AuditEvent about this key, not yet saved."""
+        return event(
+            action,
+            by=by,
+            target_type="key",
+            target_id=self.public_id,
+            target_name=self.name,
+            account_id=self.account_id,
+            account_name=self.account.name if self.account else "",
+            **{name: value for name, value in details.items() if value},
+        )
+
+
+def usable_at(now: datetime) -> Q:
+    """Neither revoked nor suspended nor expired at `now`."""
+    return Q(revoked_at=None, suspended_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now))
+
+
+def expired_at(now: datetime) -> Q:
+    return Q(revoked_at=None, suspended_at=None, expires_at__lte=now)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

@@ -1,0 +1,16 @@
+from django.urls import path
+
+from apikeys import views
+
+ACCOUNT = "settings/accounts/<uuid:account_id>/api-keys"
+
+urlpatterns = [
+    path("settings/user/api-keys", views.user_keys, name="user_keys"),
+    path("settings/user/api-keys/new", views.user_key_new, name="user_key_new"),
+    path("settings/user/api-keys/<slug:public_id>", views.user_key, name="user_key"),
+    path("settings/user/api-keys/<slug:public_id>/delete", views.user_key_delete, name="user_key_delete"),
+    path(ACCOUNT, views.service_keys, name="service_keys"),
+    path(f"{ACCOUNT}/new", views.service_key_new, name="service_key_new"),
+    path(f"{ACCOUNT}/<slug:public_id>", views.service_key, name="service_key"),
+    path(f"{ACCOUNT}/<slug:public_id>/delete", views.service_key_delete, name="service_key_delete"),
+]

@@ -1,0 +1,232 @@
+"""Pages of keys: a person's own, and an account's service keys.
+
+The two kinds share their templates and the helpers at the end; each view says only what differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.access import PageRequest, as_member, as_oneself, membership_used_last
+from accounts.audit import AuditEvent
+from accounts.models import Account
+from apikeys.forms import DeleteKeyForm, ServiceKeyForm, UserKeyForm
+from apikeys.listing import list_keys
+from apikeys.models import AlreadyShown, ApiKey, ApiKeyQuerySet
+from apikeys.secret import Secret
+from keyportal import policy
+
+P = ParamSpec("P")
+Context = dict[str, Any]
+
+# User keys: each view starts from what the person owns.
+
+
+@require_safe
+@as_oneself
+def user_keys(request: PageRequest) -> HttpResponse:
+    return render(request, "apikeys/user_keys.html", _user_list(request) | {"form": UserKeyForm()})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@as_oneself
+def user_key_new(request: PageRequest) -> HttpResponse:
+    form = UserKeyForm(request.POST if request.method == "POST" else None)
+    issue = partial(ApiKey.objects.issue_user_key, by=request.actor)
+    return _create(request, form, issue, "apikeys/user_keys.html", lambda: _user_list(request))
+
+
+@require_safe
+@as_oneself
+def user_key(request: PageRequest, public_id: str) -> HttpResponse:
+    key = get_object_or_404(_details(request.user.api_keys), public_id=public_id)
+    return render(request, "apikeys/user_key.html", _key_page(request, key))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@as_oneself
+def user_key_delete(request: PageRequest, public_id: str) -> HttpResponse:
+    key = get_object_or_404(_details(request.user.api_keys), public_id=public_id)
+    return _delete(request, key, "apikeys/user_keys.html", lambda: _user_list(request) | {"form": UserKeyForm()})
+
+
+def _own_keys(request: PageRequest) -> ApiKeyQuerySet:
+    return request.user.api_keys.all()  # type: ignore[return-value]
+
+
+def _user_list(request: PageRequest) -> Context:
+    return {
+        "listing": list_keys(_own_keys(request), request.GET, url=reverse("user_keys"), new_url=reverse("user_key_new")),
+        "can_create": policy.can_create_user_key(request.actor),
+    }
+
+
+# Service keys: admins and owners only; everybody else in the account reads why.
+
+
+def _service_keys_visible(
+    view: Callable[Concatenate[PageRequest, Account, P], HttpResponse],
+) -> Callable[Concatenate[PageRequest, Account, P], HttpResponse]:
+    @wraps(view)
+    def wrapped(request: PageRequest, account: Account, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        policy.require(policy.can_see_service_keys(request.actor))
+        return view(request, account, *args, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
+@require_safe
+@as_member
+@_service_keys_visible
+def service_keys(request: PageRequest, account: Account) -> HttpResponse:
+    return render(request, "apikeys/service_keys.html", _service_list(request, account) | {"form": ServiceKeyForm()})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@as_member
+@_service_keys_visible
+def service_key_new(request: PageRequest, account: Account) -> HttpResponse:
+    policy.require(policy.can_create_service_key(request.actor))
+    form = ServiceKeyForm(request.POST if request.method == "POST" else None)
+    issue = partial(ApiKey.objects.issue_service_key, by=request.actor, account=account)
+    return _create(request, form, issue, "apikeys/service_keys.html", lambda: _service_list(request, account))
+
+
+@require_safe
+@as_member
+@_service_keys_visible
+def service_key(request: PageRequest, account: Account, public_id: str) -> HttpResponse:
+    key = get_object_or_404(_details(account.service_keys).with_maker_role(), public_id=public_id)
+    context = _key_page(request, key)
+    return render(request, "apikeys/service_key.html", context | {"account": account})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@as_member
+@_service_keys_visible
+def service_key_delete(request: PageRequest, account: Account, public_id: str) -> HttpResponse:
+    key = get_object_or_404(_details(account.service_keys).with_maker_role(), public_id=public_id)
+    list_context = lambda: _service_list(request, account) | {"form": ServiceKeyForm()}  # noqa: E731
+    return _delete(request, key, "apikeys/service_keys.html", list_context)
+
+
+def _service_list(request: PageRequest, account: Account) -> Context:
+    keys = account.service_keys.with_maker_role().select_related("created_by")
+    new_url = reverse("service_key_new", args=[account.pk])
+    return {
+        "listing": list_keys(keys, request.GET, url=reverse("service_keys", args=[account.pk]), new_url=new_url),
+        "can_create": policy.can_create_service_key(request.actor),
+        "account": account,
+    }
+
+
+# What both kinds share
+
+
+def _details(keys: Any) -> ApiKeyQuerySet:
+    return keys.select_related("user", "account", "created_by")  # type: ignore[no-any-return]
+
+
+def _create(
+    request: PageRequest,
+    form: UserKeyForm,
+    issue: Callable[..., tuple[ApiKey, Secret]],
+    template: str,
+    list_context: Callable[[], Context],
+) -> HttpResponse:
+    """The empty form on GET; on POST the new key, shown once, or the form again with what is wrong."""
+    if request.method == "POST" and form.is_valid():
+        try:
+            key, secret = issue(**form.as_arguments())
+        except AlreadyShown as shown:
+            return _already_shown(request, shown.key)
+        except ValidationError as error:
+            form.add_error(None, error)
+        else:
+            return _reveal(request, key, secret)
+    context = list_context() | {"form": form, "dialog": "create"}
+    return render(request, template, context, status=400 if form.errors else 200)
+
+
+@sensitive_variables()
+def _reveal(request: PageRequest, key: ApiKey, secret: Secret) -> HttpResponse:
+    """The one page that ever shows the key: the answer to the POST that made it."""
+    membership = membership_used_last(request)
+    account = key.account or (membership.account if membership else None)
+    if key.account:
+        facts = [("Acts in", key.account.name), ("Role", key.role_label)]
+    else:
+        facts = [("Acts as", str(request.user))]
+        if membership:
+            facts.append((f"Role in {membership.account.name}", membership.role.label))
+    context = {
+        "key": key,
+        "facts": facts,
+        "curl": curl_example(account),
+        "address": request.actor.address,
+        "list_url": key.list_url,
+        "plaintext": secret.reveal(),
+    }
+    response = render(request, "apikeys/key_created.html", context, status=201)
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def curl_example(account: Account | None) -> str:
+    """A line to paste, with the key in the environment, so that it stays out of the shell's history."""
+    lines = [f"curl {settings.PUBLIC_URL}/v1/accounts", '-H "Authorization: Bearer $CHECKLY_API_KEY"']
+    if account:
+        lines[0] = f"curl {settings.PUBLIC_URL}/v1/checks"
+        lines.append(f'-H "X-Checkly-Account: {account.pk}"')
+    return " \\\n  ".join(lines)
+
+
+def _already_shown(request: PageRequest, key: ApiKey) -> HttpResponse:
+    context = {"key": key, "delete_url": key.delete_url, "list_url": key.list_url}
+    return render(request, "apikeys/key_already_shown.html", context, status=409)
+
+
+def _key_page(request: PageRequest, key: ApiKey) -> Context:
+    history = AuditEvent.objects.filter(target_type="key", target_id=key.public_id)[:50]
+    return {
+        "key": key,
+        "events": [{"at": e.at, "what": e.get_action_display(), "who": e.actor_name, "address": e.address} for e in history],
+        "can_revoke": policy.can_revoke_key(request.actor, key),
+        "delete_form": None if key.revoked_at else DeleteKeyForm(key=key),
+        "delete_url": key.delete_url,
+        "list_url": key.list_url,
+    }
+
+
+def _delete(request: PageRequest, key: ApiKey, template: str, list_context: Callable[[], Context]) -> HttpResponse:
+    """Ask on GET, revoke on POST. What is deleted already is said so, and is no error."""
+    policy.require(policy.can_revoke_key(request.actor, key))
+    form = DeleteKeyForm(request.POST if request.method == "POST" else None, key=key)
+    if request.method == "POST" and (key.revoked_at or form.is_valid()):
+        if key.revoke(by=request.actor):
+            messages.success(request, f"“{key.name}” was deleted. Requests with it fail from now on.")
+        else:
+            messages.info(request, f"“{key.name}” was already deleted.")
+        return _see_other(key.new_url if request.POST.get("then") == "create" else key.list_url)
+    if key.revoked_at:
+        return _see_other(key.get_absolute_url())
+    context = list_context() | {"dialog": "delete", "target": key, "delete_form": form, "delete_url": key.delete_url}
+    return render(request, template, context, status=400 if form.errors else 200)
+
+
+def _see_other(url: str) -> HttpResponseRedirect:
+    """303: the browser asks for `url` with GET, whatever it sent here."""
+    response = HttpResponseRedirect(url)
+    response.status_code = 303
+    return response

@@ -1,0 +1,1 @@
+"""What the whole installation shares: settings, policy, middleware and the public API."""

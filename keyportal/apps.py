@@ -1,0 +1,25 @@
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.contrib import admin
+from django.core.management import call_command
+from django.db.models.signals import post_migrate
+
+
+class KeyPortalConfig(AppConfig):
+    name = "keyportal"
+
+    def ready(self) -> None:
+        from allauth.account.decorators import secure_admin_login
+
+        # The admin's own sign-in would go round our limits and mail confirmation.
+        admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+        admin.site.site_header = admin.site.site_title = "KeyPortal operators"
+        admin.site.index_title = "Installation"
+        # Django sends the signal for apps with models, which this one has not: hear it once, for people's.
+        post_migrate.connect(create_cache_table, sender=apps.get_app_config("accounts"))
+
+
+def create_cache_table(sender: AppConfig, using: str, verbosity: int, **kwargs: Any) -> None:
+    """The table behind the default cache, so that `migrate` is all that an installation needs."""
+    call_command("createcachetable", database=using, verbosity=max(0, verbosity - 1))

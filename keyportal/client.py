@@ -1,0 +1,38 @@
+"""Who is on the other end of a request: address and program, for audit, keys and limits alike."""
+
+import ipaddress
+import re
+
+from django.conf import settings
+from django.http import HttpRequest
+
+MAX_CLIENT_LENGTH = 60
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """The IP address of the client, or None when there is none (a Unix socket).
+
+    X-Forwarded-For is believed for exactly as many hops as `TRUSTED_PROXY_COUNT` says: each proxy appends the
+    address it saw, so the client's is that many places from the right, whatever was sent on the left.
+    """
+    seen = request.META.get("REMOTE_ADDR", "")
+    if settings.TRUSTED_PROXY_COUNT:
+        hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+        if len(hops) >= settings.TRUSTED_PROXY_COUNT:  # fewer: the request came round the proxies
+            seen = hops[-settings.TRUSTED_PROXY_COUNT]
+    try:
+        address = ipaddress.ip_address(seen.strip())
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address).split("%")[0]
+
+
+def client_name(request: HttpRequest) -> str:
+    """The program's short name: "checkly-cli", "terraform", else the product of the User-Agent, such as "curl"."""
+    source = request.headers.get("X-Checkly-Source", "")
+    known = {"CLI": "checkly-cli", "TF": "terraform", "go-sdk": "checkly-go-sdk"}
+    if source in known:
+        return known[source]
+    product = re.match(r"[A-Za-z0-9][A-Za-z0-9._+-]*", request.headers.get("User-Agent", ""))
+    return product.group()[:MAX_CLIENT_LENGTH] if product else ""

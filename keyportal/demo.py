@@ -1,0 +1,192 @@
+"""Demo data: two accounts, seven people, and keys in every state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.access import operator_at_shell, person
+from accounts.audit import AuditEvent
+from accounts.models import Account, User
+from apikeys.models import ApiKey
+from apikeys.secret import Kind, Secret
+from keyportal.policy import Role
+from keyportal.v1.models import Check
+
+OWNER_EMAIL = "olivia@example.com"
+OPERATOR_EMAIL = "oscar@example.com"
+
+PEOPLE = {
+    OWNER_EMAIL: "Olivia Owens",
+    "adam@example.com": "Adam Ames",
+    "wendy@example.com": "Wendy Wu",
+    "rhea@example.com": "Rhea Rao",
+    "rob@example.com": "Rob Reed",
+    "eve@example.com": "Eve Ellis",
+}
+ACME_ROLES = {
+    "adam@example.com": Role.ADMIN,
+    "wendy@example.com": Role.READ_WRITE,
+    "rhea@example.com": Role.READ_RUN,
+    "rob@example.com": Role.READ_ONLY,
+}
+CHECKS: tuple[tuple[str, str, int, list[str], list[str]], ...] = (
+    ("Storefront home page", "BROWSER", 5, ["eu-west-1", "us-east-1"], ["web", "production"]),
+    ("Checkout API", "API", 1, ["eu-west-1", "eu-central-1"], ["api", "production"]),
+    ("Sign-in flow", "BROWSER", 10, ["eu-west-1"], ["web"]),
+    ("Nightly invoice export", "HEARTBEAT", 1440, [], ["batch"]),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the first run shows once: Olivia's user key and a service key of Acme Ltd."""
+
+    user_key: Secret
+    service_key: Secret
+
+
+def exists() -> bool:
+    return User.objects.filter(email=OWNER_EMAIL).exists()
+
+
+def is_only_data() -> bool:
+    """Whether nobody but the people of the demo is here."""
+    return not User.objects.exclude(email__in=[*PEOPLE, OPERATOR_EMAIL]).exists() or exists()
+
+
+@transaction.atomic
+def seed(password: str) -> Shown:
+    """Make everything, or nothing if interrupted. All people sign in with `password`."""
+    shell = operator_at_shell()
+    users = {email: _enroll(email, name, password) for email, name in PEOPLE.items()}
+    _enroll(OPERATOR_EMAIL, "Oscar Ortiz", password, is_staff=True)
+
+    olivia, wendy, eve = users[OWNER_EMAIL], users["wendy@example.com"], users["eve@example.com"]
+    acme = Account.objects.open(by=shell, owner=olivia, name="Acme Ltd")
+    globex = Account.objects.open(by=shell, owner=eve, name="Globex")
+    for email, role in ACME_ROLES.items():
+        acme.add_member(users[email], role, by=shell)
+    globex.add_member(wendy, Role.ADMIN, by=shell)
+    _checks(acme, CHECKS)
+    _checks(globex, CHECKS[:1])
+
+    _keys_in_every_state(acme, olivia, users["adam@example.com"], eve)
+    for user in (wendy, users["rhea@example.com"], eve):
+        _user_key(user, "Laptop CLI", used=timedelta(hours=3), client="checkly-cli")
+    _service_key(globex, eve, "Uptime dashboard", Role.READ_ONLY, used=timedelta(minutes=20), client="terraform")
+
+    _, user_key = ApiKey.objects.issue_user_key(by=person(olivia), name="First key")
+    _, service_key = ApiKey.objects.issue_service_key(
+        by=person(olivia), account=acme, name="First service key", role=Role.READ_WRITE
+    )
+    return Shown(user_key, service_key)
+
+
+def _keys_in_every_state(acme: Account, olivia: User, adam: User, eve: User) -> None:
+    week, year = timedelta(days=7), timedelta(days=365)
+    _user_key(olivia, "Old MacBook", age=year, used=timedelta(days=290), revoked="Replaced by a new laptop")
+    _user_key(olivia, "Grafana import", age=timedelta(days=310), used=timedelta(days=224), expires=-timedelta(days=224))
+    _user_key(olivia, "Terraform sandbox", age=timedelta(days=170), expires=timedelta(days=194))
+    _user_key(olivia, "Staging cron", age=timedelta(days=120), used=timedelta(days=40), suspended=True)
+    _user_key(
+        olivia,
+        "GitHub Actions",
+        age=timedelta(days=99),
+        used=timedelta(days=1),
+        client="checkly-cli",
+        expires=timedelta(days=5),
+    )
+    _user_key(olivia, "Home Assistant", age=timedelta(days=60), used=timedelta(minutes=1), client="HomeAssistant")
+    _user_key(olivia, "Laptop CLI", age=timedelta(days=19), used=timedelta(minutes=4), client="checkly-cli")
+    _user_key(olivia, "Scratch", age=week)
+
+    shell = operator_at_shell()
+    # Somebody who made a key, then left: her key stays.
+    acme.add_member(eve, Role.ADMIN, by=shell)
+    _service_key(acme, eve, "Data warehouse sync", Role.READ_ONLY, age=year, used=timedelta(hours=2), client="tap-checkly")
+    acme.memberships.get(user=eve).remove(by=acme.present(person(olivia)))
+    _service_key(acme, adam, "Legacy deploy", Role.ADMIN, age=year, used=timedelta(days=200), revoked="Pipeline retired")
+    _service_key(acme, adam, "Quarterly audit", Role.READ_ONLY, age=timedelta(days=200), expires=-timedelta(days=20))
+    _service_key(acme, adam, "Partner feed", Role.READ_RUN, age=timedelta(days=90), used=timedelta(days=33), suspended=True)
+    _service_key(
+        acme, olivia, "Infisical sync", Role.READ_WRITE, age=timedelta(days=80), used=timedelta(minutes=12), client="axios"
+    )
+    _service_key(
+        acme,
+        adam,
+        "Terraform Cloud",
+        Role.ADMIN,
+        age=timedelta(days=50),
+        used=timedelta(hours=9),
+        client="terraform",
+        expires=timedelta(days=9),
+    )
+    _service_key(acme, adam, "Status page", Role.READ_ONLY, age=timedelta(days=2))
+
+
+def _enroll(email: str, name: str, password: str, **fields: Any) -> User:
+    user = User.objects.enroll(by=operator_at_shell(), email=email, name=name, **fields)
+    user.set_password(password)
+    user.save()
+    return user
+
+
+def _checks(account: Account, rows: Any) -> None:
+    for name, check_type, frequency, locations, tags in rows:
+        Check.objects.create(
+            account=account, name=name, check_type=check_type, frequency=frequency, locations=locations, tags=tags
+        )
+
+
+def _user_key(user: User, name: str, **past: Any) -> None:
+    _key_of_the_past(Kind.USER, user, name, {"user": user}, **past)
+
+
+def _service_key(account: Account, maker: User, name: str, role: Role, **past: Any) -> None:
+    _key_of_the_past(Kind.SERVICE, maker, name, {"account": account, "role": role}, **past)
+
+
+def _key_of_the_past(
+    kind: Kind,
+    maker: User,
+    name: str,
+    belongs: dict[str, Any],
+    *,
+    age: timedelta = timedelta(days=30),
+    used: timedelta | None = None,
+    client: str = "curl",
+    expires: timedelta | None = None,
+    suspended: bool = False,
+    revoked: str = "",
+) -> None:
+    """A key made `age` ago, with the event of that day: the verbs make keys of now only. Nobody keeps its secret."""
+    now = timezone.now()
+    secret = Secret.generate(kind)
+    key = ApiKey.objects.create(
+        public_id=secret.public_id,
+        last_four=secret.last_four,
+        secret_hash=secret.hash(),
+        name=name,
+        created_at=now - age,
+        created_by=maker,
+        expires_at=_end_of_day(now + expires) if expires else None,
+        last_used_at=now - used if used else None,
+        last_used_address="198.51.100.7" if used else None,
+        last_used_client=client if used else "",
+        suspended_at=now - timedelta(days=3) if suspended else None,
+        **belongs,
+    )
+    made = key.event(AuditEvent.Action.KEY_CREATED, by=person(maker), role=key.role)
+    made.at = key.created_at
+    made.save()
+    if revoked:
+        key.revoke(by=key.account.present(person(maker)) if key.account else person(maker), reason=revoked)
+
+
+def _end_of_day(moment: datetime) -> datetime:
+    return moment.replace(hour=23, minute=59, second=59, microsecond=0)

@@ -1,0 +1,50 @@
+"""How gunicorn serves KeyPortal: `gunicorn -c python:keyportal.gunicorn keyportal.wsgi`."""
+
+import os
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+try:
+    from keyportal import settings
+except ImproperlyConfigured as error:
+    raise SystemExit(f"KeyPortal can’t start: {error}") from None
+
+bind = f"{settings.BIND}:{settings.PORT}"
+workers = settings.WEB_WORKERS
+worker_class = "gthread"
+threads = settings.WEB_THREADS
+keepalive = 75
+timeout = 60
+graceful_timeout = 20
+# A heartbeat file on a disk can block; memory cannot.
+worker_tmp_dir = "/dev/shm"  # noqa: S108 - nothing but the heartbeat's modification time is kept there
+# A header with an underscore could pass for one with a hyphen.
+header_map = "drop"
+# The middleware counts proxies; gunicorn itself believes none.
+forwarded_allow_ips = ""
+errorlog = "-"
+loglevel = "warning"
+# No access log here: a reverse proxy keeps one, and this one would know more than it should write.
+accesslog = None
+control_socket_disable = True
+
+
+def on_starting(server: Any) -> None:
+    """Refuse to serve on a database that lacks migrations, in one line that says what to do."""
+    import django
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keyportal.settings")
+    django.setup()
+    from django.db import DatabaseError, connections
+
+    from keyportal.health import pending_migrations
+
+    try:
+        pending = pending_migrations()
+    except DatabaseError as error:
+        raise SystemExit(f"KeyPortal can’t start: the database does not answer ({error}).") from None
+    finally:
+        connections.close_all()
+    if pending:
+        raise SystemExit(f"KeyPortal can’t start: {len(pending)} migrations are pending. Run: python manage.py migrate")

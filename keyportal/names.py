@@ -1,0 +1,27 @@
+"""Names that people give: of keys, accounts and themselves."""
+
+import unicodedata
+
+from django.core.exceptions import ValidationError
+
+MAX_NAME_LENGTH = 100
+
+# Control, surrogate, private, unassigned, and the two separators that break lines.
+_REFUSED_CATEGORIES = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
+# Marks that turn the reading direction: with them a name can pass for another.
+_BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_VISIBLE = ("L", "N", "P", "S")
+
+
+def clean_name(text: str) -> str:
+    """`text` trimmed and in Unicode's composed form (NFC), or ValidationError with a sentence for its author."""
+    name = unicodedata.normalize("NFC", text).strip()
+    if not name:
+        raise ValidationError("Give it a name.")
+    if any(unicodedata.category(char) in _REFUSED_CATEGORIES or char in _BIDI for char in name):
+        raise ValidationError("Use visible characters only: no control or text-direction characters.")
+    if not any(unicodedata.category(char).startswith(_VISIBLE) for char in name):
+        raise ValidationError("Use at least one visible character.")
+    if len(name) > MAX_NAME_LENGTH:
+        raise ValidationError(f"Use at most {MAX_NAME_LENGTH} characters. This name has {len(name)}.")
+    return name

@@ -1,0 +1,22 @@
+"""Table of contents."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from keyportal import health
+from keyportal.v1 import api
+
+urlpatterns = [
+    path("", include("accounts.urls")),
+    path("", include("apikeys.urls")),
+    path("accounts/", include("allauth.urls")),
+    path("admin/", admin.site.urls),
+    path("healthz", health.alive, name="healthz"),
+    path("readyz", health.ready, name="readyz"),
+    path("v1/", api.urls),
+]
+
+handler400 = "keyportal.errors.bad_request"
+handler403 = "keyportal.errors.forbidden"
+handler404 = "keyportal.errors.not_found"
+handler500 = "keyportal.errors.server_error"

@@ -1,0 +1,1 @@
+"""The public API: Checkly's contract, kept for keys that are issued here."""

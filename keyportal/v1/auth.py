@@ -1,0 +1,83 @@
+"""How each operation learns who asks. Every one of them declares one of these three."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest
+from ninja.errors import HttpError
+from ninja.security.base import AuthBase
+
+from apikeys.authentication import check_key
+from apikeys.use import note_use, renew_hash
+from keyportal import policy
+from keyportal.client import client_address, client_name
+from keyportal.policy import Actor, Level
+
+ACCOUNT_HEADER = "X-Checkly-Account"
+
+
+def account_id(request: HttpRequest) -> UUID:
+    """The account that the checked key speaks in."""
+    actor: Actor = request.actor  # type: ignore[attr-defined]
+    if actor.account_id is None:
+        raise RuntimeError("This operation declares no authentication that gives an account.")
+    return actor.account_id
+
+
+class BearerKey(AuthBase):
+    """A key that has the right `level` in the account that the request is about."""
+
+    openapi_type = "http"
+    openapi_scheme = "bearer"
+
+    def __init__(self, level: Level) -> None:
+        self.level = level
+        super().__init__()
+
+    def __call__(self, request: HttpRequest) -> Actor:
+        account = self.account_named(request)
+        checked = check_key(request.headers.get("Authorization"), account)
+        request.actor = checked.actor  # type: ignore[attr-defined]
+        address, client = client_address(request), client_name(request)
+
+        def after_the_answer() -> None:
+            if checked.use_is_due:
+                note_use(checked.pk, address, client)
+            renew_hash(checked.pk, checked.secret, checked.secret_hash)
+
+        request.after_the_answer = after_the_answer  # type: ignore[attr-defined]
+        self.decide(checked.actor, request)
+        return checked.actor
+
+    def account_named(self, request: HttpRequest) -> str | None:
+        """The account's ID as the request gives it: in the header."""
+        return request.headers.get(ACCOUNT_HEADER)
+
+    def decide(self, actor: Actor, request: HttpRequest) -> None:
+        if actor.user_id is not None and self.account_named(request) is None:
+            raise HttpError(400, f"Name the account in the header {ACCOUNT_HEADER}: a user key works in several.")
+        policy.require(policy.can_call(actor, self.level))
+
+
+class BearerKeyOfPathAccount(BearerKey):
+    """The same for an operation on the account in the path: a user key's header does not matter."""
+
+    def account_named(self, request: HttpRequest) -> str | None:
+        resolved: dict[str, Any] = request.resolver_match.kwargs if request.resolver_match else {}
+        return str(resolved["account_id"])
+
+    def decide(self, actor: Actor, request: HttpRequest) -> None:
+        header = request.headers.get(ACCOUNT_HEADER)
+        if actor.user_id is None and header is not None and header.lower() != str(actor.account_id):
+            policy.require(policy.NO_ACCESS)
+        super().decide(actor, request)
+
+
+class BearerKeyOfAnyAccount(BearerKey):
+    """The same for an operation on all that the key reaches: a user key needs no account at all."""
+
+    def decide(self, actor: Actor, request: HttpRequest) -> None:
+        if actor.user_id is None:
+            super().decide(actor, request)
