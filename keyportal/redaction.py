@@ -7,11 +7,14 @@ scrubbed as well.
 import logging
 import re
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.views.debug import SafeExceptionReporterFilter
+from django.utils.safestring import SafeString
+from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
+
+Text = TypeVar("Text", bound=str)
 
 
 def _shapes() -> re.Pattern[str]:
@@ -24,9 +27,9 @@ def _shapes() -> re.Pattern[str]:
 _PATTERN = _shapes()
 
 
-def scrub(text: str) -> str:
-    """`text` with every key cut down to its public ID and every Argon2 string replaced."""
-    return _PATTERN.sub(lambda found: f"{found['keep']}_[scrubbed]" if found["keep"] else "[scrubbed]", text)
+def scrub(text: Text) -> Text:
+    """`text` with every key cut down to its public ID and every Argon2 string replaced; safe HTML stays safe."""
+    return type(text)(_PATTERN.sub(lambda found: f"{found['keep']}_[scrubbed]" if found["keep"] else "[scrubbed]", text))
 
 
 class ScrubbingFormatter(logging.Formatter):
@@ -34,6 +37,16 @@ class ScrubbingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return scrub(super().format(record))
+
+
+class ScrubbingReporter(ExceptionReporter):
+    """The report of a crash, on the debug page and in mails, scrubbed as a whole: messages, addresses, parameters."""
+
+    def get_traceback_html(self) -> SafeString:
+        return scrub(super().get_traceback_html())
+
+    def get_traceback_text(self) -> SafeString:
+        return scrub(super().get_traceback_text())
 
 
 class ScrubbedText(str):
@@ -44,19 +57,11 @@ class ScrubbedText(str):
 
 
 class ScrubbingReporterFilter(SafeExceptionReporterFilter):
-    """Django's own filter by name, and ours by value on top, in production as well as with DEBUG."""
+    """Django's own filter by name, and ours by value on top, before long values are broken into lines."""
 
     hidden_settings = re.compile(
         SafeExceptionReporterFilter.hidden_settings.pattern + "|AUTHORIZATION|COOKIE|DATABASE_URL|EMAIL|CACHES", re.I
     )
-
-    def cleanse_setting(self, key: Any, value: Any) -> Any:
-        cleansed = super().cleanse_setting(key, value)
-        return scrub(cleansed) if isinstance(cleansed, str) else cleansed
-
-    def get_post_parameters(self, request: HttpRequest | None) -> dict[str, Any]:
-        parameters = super().get_post_parameters(request)
-        return {name: scrub(str(value)) for name, value in parameters.items()}
 
     def get_traceback_frame_variables(  # type: ignore[override]
         self, request: HttpRequest | None, tb_frame: FrameType

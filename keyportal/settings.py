@@ -257,6 +257,7 @@ STORAGES = {
 
 # Logs: one line an event on standard error, scrubbed of everything that is shaped like a key.
 
+DEFAULT_EXCEPTION_REPORTER = "keyportal.redaction.ScrubbingReporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "keyportal.redaction.ScrubbingReporterFilter"
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOGGING = {
