@@ -115,7 +115,8 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
         {"name": m.account.name, "url": reverse("account_general", args=[m.account_id]), "current": m == current}
         for m in _memberships(request)
     ]
-    sections = [_section(request, "User settings", [("API keys", reverse("user_keys"), "key")])]
+    own = [("API keys", reverse("user_keys"), "key"), ("Password", reverse("account_change_password"), "lock")]
+    sections = [_section(request, "User settings", own)]
     if current:
         links = [("General", reverse("account_general", args=[current.account_id]), "settings")]
         if policy.can_see_service_keys(current.account.seen_by(person(user), current)):

@@ -17,8 +17,8 @@ threads = settings.WEB_THREADS
 keepalive = 75
 timeout = 60
 graceful_timeout = 20
-# A heartbeat file on a disk can block; memory cannot.
-worker_tmp_dir = "/dev/shm"  # nosec B108 - nothing but the heartbeat's modification time is kept there
+# A heartbeat file on a disk can block; memory cannot. Nothing but its modification time is kept there.
+worker_tmp_dir = "/dev/shm"  # nosec B108
 # A header with an underscore could pass for one with a hyphen.
 header_map = "drop"
 # The middleware counts proxies; gunicorn itself believes none.

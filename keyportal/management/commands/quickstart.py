@@ -46,7 +46,8 @@ class Command(BaseCommand):
         if not no_serve:
             self.stdout.flush()
             gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:keyportal.gunicorn", "keyportal.wsgi"]
-            os.execv(sys.executable, gunicorn)  # nosec B606 - the server takes this process's place
+            # The server takes this process's place.
+            os.execv(sys.executable, gunicorn)  # nosec B606
 
 
 def _facts(shown: demo.Shown | None) -> dict[str, Any]:
