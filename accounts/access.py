@@ -65,7 +65,7 @@ def person(user: User, request: HttpRequest | None = None) -> Actor:
     return Actor(
         via="session",
         user_id=user.pk,
-        name=user.label,
+        name=str(user),
         address=client_address(request) if request else None,
         request_id=getattr(request, "request_id", ""),
     )

@@ -5,10 +5,12 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context as allauth_context
 from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.http import HttpRequest
 
 from accounts.access import person
+from accounts.audit import AuditEvent
 from accounts.models import Account, User
 from keyportal.client import client_address
 
@@ -22,7 +24,9 @@ class AccountAdapter(DefaultAccountAdapter):
         user.name = form.cleaned_data.get("name", "")
         with transaction.atomic():
             super().save_user(request, user, form, commit=commit)
-            Account.objects.open(by=person(user, request), owner=user)
+            actor = person(user, request)
+            user.record(AuditEvent.Action.USER_CREATED, by=actor)
+            Account.objects.open(by=actor, owner=user)
         return user
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
@@ -35,6 +39,11 @@ class AccountAdapter(DefaultAccountAdapter):
             for name, value in context.items()
         }
         super().send_mail(template_prefix, email, public)
+
+    def send_account_already_exists_mail(self, email: str) -> None:
+        """What sign-up does for a known address. It takes as long as for a new one, whose password is hashed."""
+        make_password("as long as any")
+        super().send_account_already_exists_mail(email)
 
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_address(request) or ""

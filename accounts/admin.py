@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.http import HttpRequest
 
 from accounts.access import operator
@@ -41,7 +41,8 @@ class OperatorAdmin(admin.ModelAdmin):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Only what the list offers: `?secret_hash__startswith=` would read a hidden column letter by letter."""
-        return lookup.split("__", maxsplit=1)[0] in self.get_list_filter(request)
+        offered = {getattr(one, "parameter_name", one) for one in self.get_list_filter(request)}
+        return lookup.split("__", maxsplit=1)[0] in offered
 
 
 @admin.register(User)
@@ -69,12 +70,11 @@ class MembershipForm(forms.ModelForm):
         model = Membership
         fields = ("account", "user", "stored_role")
 
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        account, user = cleaned.get("account"), cleaned.get("user")
-        if account and user and account.memberships.filter(user=user).exists():
-            raise ValidationError(f"{user} is a member of {account} already.")
-        return cleaned
+    def clean_user(self) -> User:
+        user: User = self.cleaned_data["user"]
+        if not user.has_confirmed_address:
+            raise ValidationError("They have not confirmed their address yet: somebody else may have signed up with it.")
+        return user
 
 
 @admin.register(Membership)
@@ -122,6 +122,3 @@ class AuditEventAdmin(OperatorAdmin):
         "reason",
         "details",
     )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
-        return AuditEvent.objects.all()

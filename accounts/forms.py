@@ -11,7 +11,7 @@ class NameField(forms.CharField):
     """A name that a person gives: trimmed, in NFC, and of visible characters only."""
 
     def __init__(self, **kwargs: object) -> None:
-        # Twice the length, so that the message about too long a name is the one that says how long it is.
+        # Far over the length, so that the message about too long a name is the one that says how long it is.
         super().__init__(max_length=MAX_NAME_LENGTH * 10, strip=False, **kwargs)  # type: ignore[arg-type]
         self.widget.attrs["maxlength"] = MAX_NAME_LENGTH
 

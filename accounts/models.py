@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
-from django.core.validators import validate_email
 from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -33,25 +32,24 @@ class UserManager(BaseUserManager["User"]):
     def enroll(self, *, by: Actor, email: str, name: str = "", is_staff: bool = False) -> User:
         """A person without a password, their address taken as theirs on the operator's word.
 
-        Raises ValidationError for what is no address, Conflict for one that is known.
+        Whoever signed up with the address and never confirmed it may be somebody else: their password goes.
+        Raises ValidationError for what is no address, Conflict for a person who has confirmed theirs.
         """
         from allauth.account.models import EmailAddress
 
         policy.require(policy.can_enroll_user(by))
-        validate_email(email)
+        models.EmailField(max_length=254).run_validators(email)
         with transaction.atomic():
-            if self.filter(email=email.lower()).exists():
-                raise Conflict(f"There is a user with the address {email.lower()} already.")
-            user = self.create_user(email, name=name, is_staff=is_staff)
-            EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
-            event(
-                AuditEvent.Action.USER_CREATED,
-                by=by,
-                target_type="user",
-                target_id=user.pk,
-                target_name=user.label,
-                operator=is_staff,
-            ).save()
+            user = self.filter(email=email.lower()).first() or self.create_user(email)
+            if EmailAddress.objects.filter(email=user.email, verified=True).exists():
+                raise Conflict(f"There is a user with the address {user.email} already.")
+            user.name, user.is_staff = clean_name(name) if name else "", is_staff
+            user.set_unusable_password()
+            user.save()
+            user.emailaddress_set.update_or_create(  # type: ignore[attr-defined]
+                email=user.email, defaults={"primary": True, "verified": True}
+            )
+            user.record(AuditEvent.Action.USER_CREATED, by=by, operator=is_staff)
         return user
 
     def get_by_natural_key(self, email: str | None) -> User:
@@ -81,19 +79,29 @@ class User(AbstractBaseUser, PermissionsMixin):
         )
 
     def __str__(self) -> str:
-        return self.name or self.email
+        """Name and address: names are chosen by people themselves, and two may be the same."""
+        return f"{self.name} <{self.email}>" if self.name else self.email
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.email = self.email.lower()
         super().save(*args, **kwargs)
 
     @property
-    def label(self) -> str:
-        """How records name this person: name and address."""
-        return f"{self.name} <{self.email}>" if self.name else self.email
+    def has_confirmed_address(self) -> bool:
+        """Whether this person has shown that mail to their address reaches them, or an operator vouches for it."""
+        return bool(self.emailaddress_set.filter(email=self.email, verified=True).exists())  # type: ignore[attr-defined]
+
+    def record(self, action: AuditEvent.Action, *, by: Actor, **details: Any) -> None:
+        """Write one AuditEvent about this person as such, in no account."""
+        event(action, by=by, target_type="user", target_id=self.pk, target_name=str(self), **details).save()
+
+    @property
+    def display_name(self) -> str:
+        """What pages call this person."""
+        return self.name or self.email
 
     def get_full_name(self) -> str:
-        return str(self)
+        return self.display_name
 
 
 class AccountManager(models.Manager["Account"]):
@@ -103,7 +111,7 @@ class AccountManager(models.Manager["Account"]):
         with transaction.atomic():
             account = self.create(name=clean_name(name or owner.email[:MAX_NAME_LENGTH]), owner=owner)
             account.memberships.create(user=owner, stored_role=Role.ADMIN)
-            account.record(AuditEvent.Action.ACCOUNT_OPENED, by=by, owner=owner.label)
+            account.record(AuditEvent.Action.ACCOUNT_OPENED, by=by, owner=str(owner))
         return account
 
     def locked(self, account_id: uuid.UUID) -> Account:
@@ -161,7 +169,7 @@ class Account(models.Model):
             by=by,
             target_type="user" if member else "account",
             target_id=member.pk if member else self.pk,
-            target_name=member.label if member else self.name,
+            target_name=str(member) if member else self.name,
             account_id=self.pk,
             account_name=self.name,
             **details,
@@ -175,14 +183,18 @@ class Membership(models.Model):
     `owner` column. Read `role`, which tells the effective one.
     """
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="memberships")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="memberships", db_index=False)
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="memberships")
     stored_role = models.CharField("role", max_length=10, choices=ROLE_CHOICES, db_column="role")
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(fields=["account", "user"], name="membership_once"),
+            models.UniqueConstraint(
+                fields=["account", "user"],
+                name="membership_once",
+                violation_error_message="This person is a member of the account already.",
+            ),
             models.CheckConstraint(
                 condition=models.Q(stored_role__in=[role.value for role in GRANTABLE_ROLES]),
                 name="membership_role_known",

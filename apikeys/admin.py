@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Count, Q, QuerySet
+from django.core.exceptions import SuspiciousOperation
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -80,6 +81,11 @@ class ApiKeyAdmin(OperatorAdmin):
     readonly_fields = ("state_label",)
     actions = ("revoke_selected",)
 
+    def response_action(self, request: HttpRequest, queryset: QuerySet[ApiKey], *args: Any) -> HttpResponse | None:
+        if not all(re.fullmatch("[0-9]{1,18}", pk, re.ASCII) for pk in request.POST.getlist("_selected_action")):
+            raise SuspiciousOperation("What was selected are no keys.")
+        return super().response_action(request, queryset, *args)
+
     @admin.display(description="key")
     def masked(self, key: ApiKey) -> str:
         return key.masked
@@ -96,7 +102,7 @@ class ApiKeyAdmin(OperatorAdmin):
     def revoke_selected(self, request: HttpRequest, queryset: ApiKeyQuerySet) -> HttpResponse | None:
         """Count and ask on the first POST, revoke on the second: just the keys that were counted."""
         keys = queryset.filter(revoked_at=None)
-        counts = _counts(keys)
+        counts = keys.impact()
         if not counts["all"]:
             self.message_user(request, "All of these are revoked already. Nothing was changed.", messages.WARNING)
             return None
@@ -107,7 +113,8 @@ class ApiKeyAdmin(OperatorAdmin):
         form = ReasonForm(request.POST if "confirm" in request.POST else None)
         if form.is_valid():
             count = keys.revoke(by=operator(request), reason=form.cleaned_data["reason"])
-            self.message_user(request, f"Revoked {count:,} keys. Their requests fail from now on.", messages.SUCCESS)
+            what = "1 key" if count == 1 else f"{count:,} keys"
+            self.message_user(request, f"Revoked {what}. Requests with them fail from now on.", messages.SUCCESS)
             return None
         context = self.admin_site.each_context(request) | {
             "title": "Revoke keys",
@@ -118,15 +125,3 @@ class ApiKeyAdmin(OperatorAdmin):
             "selected": keys.values_list("pk", flat=True),
         }
         return TemplateResponse(request, "admin/apikeys/revoke_selected.html", context)
-
-
-def _counts(keys: ApiKeyQuerySet) -> dict[str, int]:
-    day_ago, month_ago = timezone.now() - timedelta(days=1), timezone.now() - timedelta(days=30)
-    return keys.order_by().aggregate(
-        all=Count("pk"),
-        usable=Count("pk", filter=usable_at(timezone.now())),
-        users=Count("user", distinct=True),
-        accounts=Count("account", distinct=True),
-        day=Count("pk", filter=Q(last_used_at__gt=day_ago)),
-        month=Count("pk", filter=Q(last_used_at__gt=month_ago)),
-    )

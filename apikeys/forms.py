@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import unicodedata
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -43,7 +44,7 @@ class UserKeyForm(forms.Form):
         widget=forms.DateInput(attrs={"type": "date"}),
         error_messages={"invalid": "Give the day as YYYY-MM-DD."},
     )
-    nonce = forms.CharField(widget=forms.HiddenInput, initial=fresh_nonce)
+    nonce = forms.CharField(required=False, widget=forms.HiddenInput, initial=fresh_nonce)
 
     field_order = ("name", "role", "expires", "expires_on", "nonce")
 
@@ -53,9 +54,11 @@ class UserKeyForm(forms.Form):
         return {choice: _end_of_day(_in_days(days)).date() for choice, days in _DAYS.items()}
 
     def clean_nonce(self) -> str:
+        """The nonce, or a fresh one in the form that is shown again: nobody can repair a hidden field."""
         nonce: str = self.cleaned_data["nonce"]
         if not _NONCE.fullmatch(nonce):
-            raise ValidationError("Open the form again.")
+            self.data = {**self.data.dict(), "nonce": fresh_nonce()}  # type: ignore[attr-defined]
+            self.add_error(None, "This form was incomplete. Nothing was created: please send it again.")
         return nonce
 
     def clean(self) -> dict[str, Any]:
@@ -106,7 +109,7 @@ class DeleteKeyForm(forms.Form):
             del self.fields["confirm_name"]
 
     def clean_confirm_name(self) -> str:
-        typed: str = self.cleaned_data["confirm_name"]
+        typed = unicodedata.normalize("NFC", self.cleaned_data["confirm_name"])
         if typed != self.key.name:
             raise ValidationError("That is not the key’s name.")
         return typed

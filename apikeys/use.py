@@ -36,10 +36,11 @@ def renew_hash(pk: int, secret: Secret, secret_hash: str) -> None:
     """Hash the key again where the settings ask for other parameters than `secret_hash` has."""
     if not needs_rehash(secret_hash):
         return
+    renewed = secret.hash()
     try:
         with _giving_up_soon():
             # Only over the hash that was read: a key that changed meanwhile keeps its change.
-            ApiKey.objects.filter(pk=pk, revoked_at=None, secret_hash=secret_hash).update(secret_hash=secret.hash())
+            ApiKey.objects.filter(pk=pk, revoked_at=None, secret_hash=secret_hash).update(secret_hash=renewed)
     except DatabaseError as error:
         logger.warning("A key was not hashed again: %s", error)
 

@@ -167,7 +167,7 @@ def _reveal(request: PageRequest, key: ApiKey, secret: Secret) -> HttpResponse:
     if key.account:
         facts = [("Acts in", key.account.name), ("Role", key.role_label)]
     else:
-        facts = [("Acts as", str(request.user))]
+        facts = [("Acts as", request.user.display_name)]
         if membership:
             facts.append((f"Role in {membership.account.name}", membership.role.label))
     context = {
@@ -201,7 +201,15 @@ def _key_page(request: PageRequest, key: ApiKey) -> Context:
     history = AuditEvent.objects.filter(target_type="key", target_id=key.public_id)[:50]
     return {
         "key": key,
-        "events": [{"at": e.at, "what": e.get_action_display(), "who": e.actor_name, "address": e.address} for e in history],
+        "events": [
+            {
+                "at": e.at,
+                "what": e.get_action_display(),
+                "who": e.actor_name,
+                "address": None if e.via == "operator" else e.address,
+            }
+            for e in history
+        ],
         "can_revoke": policy.can_revoke_key(request.actor, key),
         "delete_form": None if key.revoked_at else DeleteKeyForm(key=key),
         "delete_url": key.delete_url,

@@ -4,6 +4,8 @@ from django.apps import AppConfig, apps
 from django.contrib import admin
 from django.core.management import call_command
 from django.db.models.signals import post_migrate
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 
 class KeyPortalConfig(AppConfig):
@@ -14,10 +16,16 @@ class KeyPortalConfig(AppConfig):
 
         # The admin's own sign-in would go round our limits and mail confirmation.
         admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+        # So would its own form for a new password.
+        admin.site.password_change = to_our_password_page  # type: ignore[method-assign, assignment]
         admin.site.site_header = admin.site.site_title = "KeyPortal operators"
         admin.site.index_title = "Installation"
         # Django sends the signal for apps with models, which this one has not: hear it once, for people's.
         post_migrate.connect(create_cache_table, sender=apps.get_app_config("accounts"))
+
+
+def to_our_password_page(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    return redirect("account_change_password")
 
 
 def create_cache_table(sender: AppConfig, using: str, verbosity: int, **kwargs: Any) -> None:

@@ -19,6 +19,7 @@ from keyportal.v1.models import Check
 
 OWNER_EMAIL = "olivia@example.com"
 OPERATOR_EMAIL = "oscar@example.com"
+ACCOUNT_NAME = "Acme Ltd"
 
 PEOPLE = {
     OWNER_EMAIL: "Olivia Owens",
@@ -50,13 +51,14 @@ class Shown:
     service_key: Secret
 
 
-def exists() -> bool:
-    return User.objects.filter(email=OWNER_EMAIL).exists()
+def account() -> Account | None:
+    """The account that the demo shows, where the demo is."""
+    return Account.objects.filter(name=ACCOUNT_NAME, owner__email=OWNER_EMAIL).order_by("created_at").first()
 
 
-def is_only_data() -> bool:
-    """Whether nobody but the people of the demo is here."""
-    return not User.objects.exclude(email__in=[*PEOPLE, OPERATOR_EMAIL]).exists() or exists()
+def may_be_here() -> bool:
+    """Whether the demo is here, or nobody."""
+    return account() is not None or not User.objects.exists()
 
 
 @transaction.atomic
@@ -67,7 +69,7 @@ def seed(password: str) -> Shown:
     _enroll(OPERATOR_EMAIL, "Oscar Ortiz", password, is_staff=True)
 
     olivia, wendy, eve = users[OWNER_EMAIL], users["wendy@example.com"], users["eve@example.com"]
-    acme = Account.objects.open(by=shell, owner=olivia, name="Acme Ltd")
+    acme = Account.objects.open(by=shell, owner=olivia, name=ACCOUNT_NAME)
     globex = Account.objects.open(by=shell, owner=eve, name="Globex")
     for email, role in ACME_ROLES.items():
         acme.add_member(users[email], role, by=shell)

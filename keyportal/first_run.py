@@ -3,6 +3,7 @@
 import os
 import secrets
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 ENV_FILE = Path(__file__).resolve().parent.parent / ".env"
 
@@ -21,15 +22,13 @@ def write_env_file(path: Path = ENV_FILE) -> bool:
     """
     if "SECRET_KEY" in os.environ:
         return False
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return False
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(
-            TEMPLATE.format(
-                secret_key=secrets.token_urlsafe(50),
-                demo_password=secrets.token_urlsafe(12),
-            )
-        )
+    text = TEMPLATE.format(secret_key=secrets.token_urlsafe(50), demo_password=secrets.token_urlsafe(12))
+    # Written aside and linked into place: whoever is interrupted leaves no half a file, and two at once agree on one.
+    with NamedTemporaryFile("w", dir=path.parent, prefix=".env-", encoding="utf-8") as aside:
+        aside.write(text)
+        aside.flush()
+        try:
+            os.link(aside.name, path)
+        except FileExistsError:
+            return False
     return True

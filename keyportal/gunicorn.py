@@ -3,6 +3,8 @@
 import os
 from typing import Any
 
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keyportal.settings")
+
 from django.core.exceptions import ImproperlyConfigured
 
 try:
@@ -23,8 +25,11 @@ worker_tmp_dir = "/dev/shm"  # nosec B108
 header_map = "drop"
 # The middleware counts proxies; gunicorn itself believes none.
 forwarded_allow_ips = ""
-errorlog = "-"
-loglevel = "warning"
+# The server quotes malformed requests in its log: scrubbed like everything else.
+logconfig_dict: dict[str, Any] = {
+    **settings.LOGGING,
+    "loggers": {"gunicorn.error": {"level": "WARNING", "handlers": ["console"], "propagate": False}},
+}
 # No access log here: a reverse proxy keeps one, and this one would know more than it should write.
 accesslog = None
 control_socket_disable = True
@@ -34,7 +39,6 @@ def on_starting(server: Any) -> None:
     """Refuse to serve on a database that lacks migrations, in one line that says what to do."""
     import django
 
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keyportal.settings")
     django.setup()
     from django.db import DatabaseError, connections
 

@@ -1,20 +1,14 @@
-"""Two questions for probes: is the process alive, and can it serve?"""
+"""Two answers for probes: is the process alive, and can it serve? The middleware asks them."""
 
-from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
-from django.views.decorators.http import require_safe
 
 
-@login_not_required
-@require_safe
 def alive(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok"})
 
 
-@login_not_required
-@require_safe
 def ready(request: HttpRequest) -> JsonResponse:
     """200 when the database answers and has every migration, else 503 with the reason."""
     try:

@@ -1,18 +1,16 @@
 """What every request passes: an ID, headers, and errors in the shape that the asker expects."""
 
-import json
 import logging
 import re
 import uuid
-from collections.abc import Callable
-from http import HTTPStatus
-from typing import Any
+from collections.abc import Callable, Iterator
 
-from django.core.exceptions import ValidationError
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from keyportal import errors
+from keyportal import errors, health
 from keyportal.exceptions import Conflict
 
 logger = logging.getLogger(__name__)
@@ -23,14 +21,26 @@ _REQUEST_ID = re.compile(r"[0-9A-Za-z-]{8,64}", re.ASCII)
 
 
 def request_id(get_response: GetResponse) -> GetResponse:
-    """Gives the request an ID, the caller's where it brings a plain one, and sends it back."""
+    """Gives the request an ID, a trusted proxy's where it brings a plain one, and sends it back."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         brought = request.headers.get("X-Request-ID", "")
-        request.request_id = brought if _REQUEST_ID.fullmatch(brought) else uuid.uuid4().hex  # type: ignore[attr-defined]
+        trusted = settings.TRUSTED_PROXY_COUNT > 0 and _REQUEST_ID.fullmatch(brought)
+        request.request_id = brought if trusted else uuid.uuid4().hex  # type: ignore[attr-defined]
         response = get_response(request)
         response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
         return response
+
+    return middleware
+
+
+def probes(get_response: GetResponse) -> GetResponse:
+    """Answers /healthz and /readyz before anything asks for https or a host name: a probe has neither."""
+    answers = {"/healthz": health.alive, "/readyz": health.ready}
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        probe = answers.get(request.path)
+        return probe(request) if probe else get_response(request)
 
     return middleware
 
@@ -56,22 +66,13 @@ def api_errors(get_response: GetResponse) -> GetResponse:
             return response
         if response.get("Content-Type", "").startswith("application/json"):
             return response
-        shaped = api_error(response.status_code)
+        shaped = errors.api_error(response.status_code)
         for header in ("Allow", "Retry-After"):
             if header in response:
                 shaped[header] = response[header]
         return shaped
 
     return middleware
-
-
-def api_error(status: int, message: str = "") -> HttpResponse:
-    """`{"statusCode", "error", "message"}`: the shape that clients of the API read."""
-    phrase = HTTPStatus(status).phrase
-    body = {"statusCode": status, "error": phrase, "message": message or f"{phrase}."}
-    response = HttpResponse(json.dumps(body), status=status, content_type="application/json")
-    response["Content-Length"] = str(len(response.content))
-    return response
 
 
 def after_the_answer(get_response: GetResponse) -> GetResponse:
@@ -97,7 +98,10 @@ class ErrorPages:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self.get_response(request)
+        response = self.get_response(request)
+        if response.status_code == 405 and not getattr(response, "content", b"x"):
+            return errors.method_not_allowed(request, allow=response["Allow"])
+        return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, errors.DATABASE_AWAY):
@@ -107,21 +111,24 @@ class ErrorPages:
             return errors.conflict(request, exception)
         if isinstance(exception, ValidationError):
             return errors.bad_request(request, exception)
+        if isinstance(exception, (RequestDataTooBig, TooManyFieldsSent)):
+            return errors.too_large(request)
         return None
 
 
 def hostile_paths(get_response: GetResponse) -> GetResponse:
-    """A NUL byte in path or query names nothing that exists, and PostgreSQL would refuse it with an error."""
+    """A NUL byte in path, query or cookie names nothing that exists, and PostgreSQL would refuse it with an error."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if "\x00" in request.path or "\x00" in "".join(_values(request)):
+        if "\x00" in request.path or any("\x00" in value for value in _values(request)):
             return errors.bad_request(request)
         return get_response(request)
 
     return middleware
 
 
-def _values(request: HttpRequest) -> Any:
+def _values(request: HttpRequest) -> Iterator[str]:
+    yield from request.COOKIES.values()
     for name, values in request.GET.lists():
         yield name
         yield from values

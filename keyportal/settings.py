@@ -15,6 +15,15 @@ DATA_DIR = BASE_DIR / ".data"
 env = environ.Env()
 env.read_env(BASE_DIR / ".env")
 
+
+def whole_number(name: str, default: int, *, least: int = 1) -> int:
+    """An environment variable that is a whole number of at least `least`."""
+    text = env.str(name, default=str(default))
+    if not (text.isascii() and text.isdigit() and int(text) >= least):
+        raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}, not “{text}”.")
+    return int(text)
+
+
 # Where this runs
 
 # A local installation speaks plain http on loopback, may hold demo data and shows mails on the console.
@@ -31,7 +40,9 @@ if len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5 or "change-me" in SECRET_KEY
     )
 
 BIND = env.str("BIND", default="127.0.0.1")
-PORT = env.int("PORT", default=8000)
+if LOCAL and BIND not in {"127.0.0.1", "localhost", "::1"}:
+    raise ImproperlyConfigured("LOCAL=true serves loopback alone: remove it, or take BIND back to 127.0.0.1.")
+PORT = whole_number("PORT", 8000, least=0)
 PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{PORT}" if LOCAL else "").rstrip("/")
 if urlsplit(PUBLIC_URL).scheme not in ({"http", "https"} if LOCAL else {"https"}):
     raise ImproperlyConfigured(
@@ -47,12 +58,12 @@ if LOCAL:
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 # How many reverse proxies stand in front and append to X-Forwarded-For. None is believed unless counted here.
-TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
+TRUSTED_PROXY_COUNT = whole_number("TRUSTED_PROXY_COUNT", 0, least=0)
 if TRUSTED_PROXY_COUNT:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-WEB_WORKERS = env.int("WEB_WORKERS", default=2)
-WEB_THREADS = env.int("WEB_THREADS", default=4)
+WEB_WORKERS = whole_number("WEB_WORKERS", 2)
+WEB_THREADS = whole_number("WEB_THREADS", 4)
 
 # What it is made of
 
@@ -76,6 +87,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "keyportal.middleware.request_id",
+    "keyportal.middleware.probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "keyportal.middleware.security_headers",
@@ -95,6 +107,7 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "keyportal.urls"
+APPEND_SLASH = False  # no path of the API ever redirects
 WSGI_APPLICATION = "keyportal.wsgi.application"
 CSRF_FAILURE_VIEW = "keyportal.errors.csrf_failure"
 
@@ -132,6 +145,9 @@ elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["OPTIONS"] = {
         **_database.get("OPTIONS", {}),
         "options": "-c statement_timeout=30s -c lock_timeout=10s",
+        # Statements are prepared on their second use: the key check's join would be planned anew each time.
+        "server_side_binding": True,
+        "prepare_threshold": 1,
     }
 else:
     raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL (postgres://…) or a SQLite file (sqlite:///…).")
@@ -176,7 +192,6 @@ ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
-ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 SIGNUP_OPEN = env.bool("SIGNUP_OPEN", default=True)
 DEMO_PASSWORD = env.str("DEMO_PASSWORD", default="")
 
@@ -194,9 +209,11 @@ if (
         "USER_KEY_PREFIXES and SERVICE_KEY_PREFIXES each need one prefix or more, of at most 16 letters and digits, all different."
     )
 # Argon2id at the floor of RFC 9106: the secret has 256 random bits, so a higher cost protects nothing here.
-KEY_HASH_MEMORY_KIB = env.int("KEY_HASH_MEMORY_KIB", default=8)
-KEY_HASH_TIME = env.int("KEY_HASH_TIME", default=1)
-KEY_HASH_PARALLELISM = env.int("KEY_HASH_PARALLELISM", default=1)
+KEY_HASH_MEMORY_KIB = whole_number("KEY_HASH_MEMORY_KIB", 8, least=8)
+KEY_HASH_TIME = whole_number("KEY_HASH_TIME", 1)
+KEY_HASH_PARALLELISM = whole_number("KEY_HASH_PARALLELISM", 1)
+if KEY_HASH_MEMORY_KIB < 8 * KEY_HASH_PARALLELISM:
+    raise ImproperlyConfigured("KEY_HASH_MEMORY_KIB must be at least 8 times KEY_HASH_PARALLELISM: Argon2 needs that much.")
 
 # Mail: to the console until EMAIL_URL names a server, such as smtp+tls://user:password@mail.example.com:587
 
@@ -214,9 +231,9 @@ SESSION_COOKIE_AGE = 14 * 24 * 3600
 SESSION_COOKIE_NAME = "keyportal_session" if LOCAL else "__Host-keyportal_session"
 CSRF_COOKIE_NAME = "keyportal_csrf" if LOCAL else "__Host-keyportal_csrf"
 SECURE_SSL_REDIRECT = not LOCAL
-# Clients of the API follow no redirects and would lose their body; a probe asks over plain http.
-SECURE_REDIRECT_EXEMPT = [r"^v1/", r"^v2/", r"^next/", r"^gateway/", r"^healthz$", r"^readyz$"]
-SECURE_HSTS_SECONDS = 0 if LOCAL else env.int("HSTS_SECONDS", default=365 * 24 * 3600)
+# Clients of the API follow no redirects and would lose their body.
+SECURE_REDIRECT_EXEMPT = [r"^v1/", r"^v2/", r"^next/", r"^gateway/"]
+SECURE_HSTS_SECONDS = 0 if LOCAL else whole_number("HSTS_SECONDS", 365 * 24 * 3600, least=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not LOCAL
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

@@ -3,7 +3,6 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from keyportal import health
 from keyportal.v1 import api
 
 urlpatterns = [
@@ -11,8 +10,6 @@ urlpatterns = [
     path("", include("apikeys.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
-    path("healthz", health.alive, name="healthz"),
-    path("readyz", health.ready, name="readyz"),
     path("v1/", api.urls),
 ]
 

@@ -4,13 +4,12 @@ import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
+from keyportal.errors import DATABASE_AWAY, api_error
 from keyportal.exceptions import Conflict, InvalidCredential
-from keyportal.middleware import api_error
 from keyportal.v1 import accounts, checks
 
 logger = logging.getLogger(__name__)
@@ -59,13 +58,15 @@ def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     return api_error(400, "; ".join(_sentence(one) for one in error.errors))
 
 
-@api.exception_handler(OperationalError)
-@api.exception_handler(InterfaceError)
 def unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
     logger.error("The database failed: %s", request.path, exc_info=error)
     response = api_error(503, "The database can’t be reached at the moment. Try again.")
     response["Retry-After"] = "5"
     return response
+
+
+for _away in DATABASE_AWAY:
+    api.add_exception_handler(_away, unavailable)  # type: ignore[arg-type]
 
 
 def _sentence(error: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from keyportal.names import MAX_NAME_LENGTH
 
 class Check(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="checks")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="checks", db_index=False)
     name = models.CharField(max_length=MAX_NAME_LENGTH)
     check_type = models.CharField(max_length=20, default="API")
     activated = models.BooleanField(default=True)

@@ -29,7 +29,7 @@ def test_opening_an_account_makes_its_owner_a_member_and_records_it() -> None:
     assert account.name == user.email
     assert account.memberships.get().role is Role.OWNER
     event = AuditEvent.objects.get(action=AuditEvent.Action.ACCOUNT_OPENED)
-    assert (event.account_id, event.actor_id, event.actor_name) == (account.pk, user.pk, user.label)
+    assert (event.account_id, event.actor_id, event.actor_name) == (account.pk, user.pk, str(user))
 
 
 def test_nobody_opens_an_account_for_somebody_else(cast: Cast) -> None:

@@ -55,8 +55,8 @@ def test_creating_and_deleting_a_key_write_one_event_each(cast: Cast) -> None:
     key.revoke(by=cast.actor(cast.wendy), reason="lost")
     events = list(AuditEvent.objects.order_by("pk")[before:])
     assert [(e.action, e.target_id, e.actor_name, e.account_id, e.reason) for e in events] == [
-        ("key.created", key.public_id, cast.wendy.label, None, ""),
-        ("key.revoked", key.public_id, cast.wendy.label, None, "lost"),
+        ("key.created", key.public_id, str(cast.wendy), None, ""),
+        ("key.revoked", key.public_id, str(cast.wendy), None, "lost"),
     ]
 
 

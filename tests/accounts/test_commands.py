@@ -97,3 +97,13 @@ def test_a_member_is_not_made_operator_silently(cast: Cast) -> None:
 def test_createsuperuser_names_the_command_to_use() -> None:
     with pytest.raises(CommandError, match="create_operator"):
         run("createsuperuser")
+
+
+def test_an_unconfirmed_sign_up_with_the_address_loses_its_password(client: Client) -> None:
+    """Somebody signs up with an address that is not theirs and waits for it to be given an account."""
+    client.post("/accounts/signup/", {"email": "olivia@example.com", "name": "Eve", "password1": NEW_PASSWORD})
+    printed = run("create_account", name="Acme Ltd", owner_email="olivia@example.com")
+    assert sign_in("olivia@example.com").get("/settings/user/api-keys").status_code == 302
+    set_password_by(link_in(printed))
+    user = User.objects.get(email="olivia@example.com")
+    assert (user.name, user.has_confirmed_address) == ("", True)

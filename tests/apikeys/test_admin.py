@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib import admin
 from django.test import Client
+from django.utils import timezone
 
 from accounts.audit import AuditEvent
 from accounts.models import Account, Membership, User
@@ -49,6 +51,30 @@ def test_lists_and_pages_show_everything_but_the_hash(cast: Cast, oscar: Client)
 def test_filters_reach_no_hidden_column(cast: Cast, oscar: Client, query: str) -> None:
     user_key(cast.wendy)
     assert oscar.get(f"{KEYS}?{query}").status_code == 400
+
+
+@pytest.mark.parametrize("state", ["usable", "expired", "suspended", "deleted"])
+@pytest.mark.parametrize("kind", ["user", "service"])
+def test_the_list_s_own_filters_choose_by_kind_and_state(cast: Cast, oscar: Client, kind: str, state: str) -> None:
+    now = timezone.now()
+    past: dict[str, dict[str, Any]] = {
+        "usable": {},
+        "expired": {"expires_at": now - timedelta(days=1)},
+        "suspended": {"suspended_at": now},
+        "deleted": {"revoked_at": now},
+    }
+    for one, changes in past.items():
+        user_key(cast.wendy, name=f"user {one}", **changes)
+        service_key(cast.acme, name=f"service {one}", **changes)
+    page = oscar.get(f"{KEYS}?kind={kind}&state={state}&role__exact=" + ("READ_WRITE" if kind == "service" else ""))
+    assert [key.name for key in page.context["cl"].result_list] == [f"{kind} {state}"]
+
+
+def test_nobody_is_made_a_member_before_their_address_is_confirmed(cast: Cast, oscar: Client) -> None:
+    squatter = User.objects.create_user("boss@example.com", "a password of their own")
+    form = {"account": cast.acme.pk, "user": squatter.pk, "stored_role": "ADMIN"}
+    assert "not confirmed" in oscar.post("/admin/accounts/membership/add/", form).content.decode()
+    assert not squatter.memberships.exists()
 
 
 @pytest.mark.parametrize("model", [User, Account, Membership, ApiKey, AuditEvent])
@@ -111,7 +137,7 @@ def test_revoke_selected_counts_first_then_asks_for_a_reason_then_revokes(cast: 
     assert (mine.revoked_reason, mine.revoked_by, mine.revoked_by_name) == (
         "Breach of the CI provider",
         cast.oscar,
-        cast.oscar.label,
+        str(cast.oscar),
     )
 
 

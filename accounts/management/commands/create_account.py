@@ -9,6 +9,7 @@ from django.db import transaction
 from accounts.access import operator_at_shell
 from accounts.links import password_link
 from accounts.models import Account, User
+from keyportal.exceptions import Conflict
 
 
 class Command(BaseCommand):
@@ -25,16 +26,18 @@ class Command(BaseCommand):
 
     def handle(self, *, name: str, owner_email: str, owner_name: str, **options: Any) -> None:
         by = operator_at_shell()
+        if not name.strip():
+            raise CommandError("Give the account a name.")
         try:
             with transaction.atomic():
-                owner = User.objects.filter(email=owner_email.lower()).first()
-                is_new = owner is None
-                owner = owner or User.objects.enroll(by=by, email=owner_email, name=owner_name)
+                known = User.objects.filter(email=owner_email.lower()).first()
+                is_known = known is not None and known.has_confirmed_address
+                owner = known if known and is_known else User.objects.enroll(by=by, email=owner_email, name=owner_name)
                 account = Account.objects.open(by=by, owner=owner, name=name)
-        except ValidationError as error:
-            raise CommandError(" ".join(error.messages)) from None
+        except (ValidationError, Conflict) as error:
+            raise CommandError(" ".join(getattr(error, "messages", [str(error)]))) from None
         self.stdout.write(f"Account “{account.name}” is open. Its ID: {account.pk}")
-        if is_new:
-            self.stdout.write(f"{owner.email} sets a password here, once, within three days:\n{password_link(owner)}")
-        else:
+        if is_known:
             self.stdout.write(f"{owner.email} owns it and signs in as usual.")
+        else:
+            self.stdout.write(f"{owner.email} sets a password here, once, within three days:\n{password_link(owner)}")

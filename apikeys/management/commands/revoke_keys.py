@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db.models import Count, Q
-from django.utils import timezone
 
 from accounts.access import operator_at_shell
 from accounts.models import Account, User
@@ -46,20 +43,14 @@ class Command(BaseCommand):
             count = keys.revoke(by=operator_at_shell(), reason=reason.strip())
         except PermissionDenied as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(f"Revoked {_keys(count)}. Their requests fail from now on.")
+        self.stdout.write(f"Revoked {_count(count, 'key')}. Requests with them fail from now on.")
 
     def _describe(self, keys: ApiKeyQuerySet) -> None:
-        now = timezone.now()
-        counts = keys.aggregate(
-            all=Count("pk"),
-            users=Count("user", distinct=True),
-            accounts=Count("account", distinct=True),
-            day=Count("pk", filter=Q(last_used_at__gt=now - timedelta(days=1))),
-            month=Count("pk", filter=Q(last_used_at__gt=now - timedelta(days=30))),
-        )
+        counts = keys.impact()
         self.stdout.write(
-            f"{_keys(counts['all'])} not revoked yet, of {counts['users']} users and {counts['accounts']} accounts; "
-            f"used in the last day: {counts['day']}, in the last 30 days: {counts['month']}."
+            f"{_count(counts['all'], 'key')} not revoked yet, of {_count(counts['users'], 'user')} and "
+            f"{_count(counts['accounts'], 'account')}; used in the last day: {counts['day']:,}, "
+            f"in the last 30 days: {counts['month']:,}."
         )
 
 
@@ -93,5 +84,5 @@ def _uuids(text: str) -> list[UUID]:
         return []
 
 
-def _keys(count: int) -> str:
-    return "1 key" if count == 1 else f"{count:,} keys"
+def _count(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sys
@@ -10,8 +11,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
 
-from accounts.models import Account, Membership
+from accounts.models import Membership
 from keyportal import demo
 
 
@@ -36,11 +38,10 @@ class Command(BaseCommand):
             raise CommandError("--json needs --no-serve.")
         if not settings.DEMO_PASSWORD:
             raise CommandError("Set DEMO_PASSWORD in .env: the people of the demo sign in with it.")
-        call_command("migrate", verbosity=0)
-        if not demo.is_only_data():
-            raise CommandError("This database belongs to real people. quickstart changes nothing in it.")
-        call_command("collectstatic", interactive=False, verbosity=0)
-        shown = None if demo.exists() else demo.seed(settings.DEMO_PASSWORD)
+        settings.DATA_DIR.mkdir(mode=0o700, exist_ok=True)
+        with (settings.DATA_DIR / "quickstart.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two at once go one after the other
+            shown = self._set_up()
         facts = _facts(shown)
         self.stdout.write(json.dumps(facts) if as_json else _as_text(facts))
         if not no_serve:
@@ -49,9 +50,19 @@ class Command(BaseCommand):
             # The server takes this process's place.
             os.execv(sys.executable, gunicorn)  # nosec B606
 
+    def _set_up(self) -> demo.Shown | None:
+        """Database, static files, demo data; the keys to show, the first time."""
+        if "accounts_user" in connection.introspection.table_names() and not demo.may_be_here():
+            raise CommandError("This database belongs to real people. quickstart changes nothing in it.")
+        call_command("migrate", verbosity=0)
+        call_command("collectstatic", interactive=False, verbosity=0)
+        return None if demo.account() else demo.seed(settings.DEMO_PASSWORD)
+
 
 def _facts(shown: demo.Shown | None) -> dict[str, Any]:
-    acme = Account.objects.get(name="Acme Ltd", owner__email=demo.OWNER_EMAIL)
+    acme = demo.account()
+    if acme is None:
+        raise CommandError("The demo’s account is gone.")
     members = Membership.objects.filter(account=acme).select_related("user", "account").order_by("pk")
     return {
         "url": settings.PUBLIC_URL,
