@@ -1,0 +1,247 @@
+"""Every page and dialog that people can come to, and how: for the walks that look at all of them."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.browser import steps
+from tests.browser.driver import Page, expect
+from tests.browser.server import Server
+
+Open = Callable[[Page, Server], object]
+
+LONG_NAME = "W" * 100
+LONG_PASSWORD = "a password of many letters"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Who comes there (None is nobody, signed out), and how."""
+
+    person: str | None
+    open: Open
+
+
+def at(path: str) -> Open:
+    """At an address, in which A stands for the account's ID."""
+    return lambda page, server: page.goto(path.replace("/A/", f"/{server.account_id}/"))
+
+
+def unseen() -> str:
+    """An address that nobody has used: limits count by address."""
+    return f"{secrets.token_hex(6)}@example.com"
+
+
+def refused_sign_in(page: Page, server: Server) -> None:
+    page.goto("/accounts/login/")
+    steps.fill_sign_in(page, unseen(), "not a password of anybody")
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def refused_sign_up(page: Page, server: Server) -> None:
+    page.goto("/accounts/signup/")
+    page.get_by_label("Email").fill(unseen())
+    page.get_by_label("Password").fill("short")
+    page.get_by_role("button", name="Create an account").click()
+    expect(page.locator(".err").first).to_be_visible()
+
+
+def confirm_address(page: Page, server: Server) -> None:
+    address = unseen()
+    page.goto("/accounts/signup/")
+    page.get_by_label("Email").fill(address)
+    page.get_by_label("Password").fill(LONG_PASSWORD)
+    page.get_by_role("button", name="Create an account").click()
+    expect(page).to_have_url(re.compile("/confirm-email/"))
+    page.goto(server.link_mailed_to(address, "/accounts/confirm-email/"))
+    expect(page.get_by_role("button", name="Confirm")).to_be_visible()
+
+
+def choose_password(page: Page, server: Server) -> None:
+    page.goto("/accounts/password/reset/")
+    page.get_by_label("Email").fill("rob@example.com")
+    page.get_by_role("button", name="Send me the link").click()
+    expect(page).to_have_url(re.compile("/done/"))
+    page.goto(server.link_mailed_to("rob@example.com", "/accounts/password/reset/key/"))
+    expect(page.get_by_role("button", name="Change password")).to_be_visible()
+
+
+def create_dialog(list_url: str = steps.USER_KEYS, choice: str = "") -> Open:
+    def open_(page: Page, server: Server) -> None:
+        dialog = steps.open_create_dialog(page, list_url.replace("/A/", f"/{server.account_id}/"))
+        if choice:
+            dialog.get_by_role("radio", name=choice).check()
+
+    return open_
+
+
+def create_errors(page: Page, server: Server) -> None:
+    dialog = steps.open_create_dialog(page)
+    dialog.get_by_role("radio", name="Custom").check()
+    dialog.get_by_role("button", name="Create API key").click()
+    expect(dialog.locator(".err").first).to_be_visible()
+
+
+def create_without_nonce(page: Page, server: Server) -> None:
+    dialog = steps.open_create_dialog(page)
+    dialog.get_by_label("Name").fill("Nothing else is wrong")
+    dialog.locator("[name=nonce]").evaluate("input => input.value = ''")
+    dialog.get_by_role("button", name="Create API key").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_be_visible()
+
+
+def reveal(page: Page, server: Server) -> None:
+    steps.create_key(page, "Shown once")
+
+
+def reveal_for_service(page: Page, server: Server) -> None:
+    steps.create_key(page, "Shown once", steps.service_keys(server.account_id), role="Admin")
+
+
+def reveal_gone(page: Page, server: Server) -> None:
+    steps.create_key(page, "Shown and left")
+    for event in ("pagehide", "pageshow"):
+        page.evaluate(f"dispatchEvent(new PageTransitionEvent('{event}', {{persisted: true}}))")
+
+
+def already_shown(page: Page, server: Server) -> None:
+    steps.create_key(page, "Shown before")
+    page.reload()
+    expect(page.get_by_role("heading", name="No second key was created")).to_be_visible()
+
+
+def already_shown_and_deleted(page: Page, server: Server) -> None:
+    key = steps.create_key(page, "Shown and deleted")
+    other = page.context.new_page()
+    other.goto(f"{steps.USER_KEYS}/{steps.public_id(key)}/delete")
+    steps.confirm_deletion(other, "Shown and deleted")
+    other.close()
+    page.reload()
+    expect(page.get_by_role("heading", name="No second key was created")).to_be_visible()
+
+
+def key_page(name: str, list_url: str = steps.USER_KEYS) -> Open:
+    def open_(page: Page, server: Server) -> None:
+        page.goto(f"{list_url.replace('/A/', f'/{server.account_id}/')}?q={name}")
+        steps.row(page, name).get_by_role("link", name=name, exact=True).click()
+        expect(page.get_by_role("heading", name=name)).to_be_visible()
+
+    return open_
+
+
+def delete_dialog(name: str) -> Open:
+    def open_(page: Page, server: Server) -> None:
+        page.goto(f"{steps.USER_KEYS}?q={name}")
+        steps.row(page, name).get_by_role("link", name=f"Delete {name}").click()
+        expect(page.get_by_role("alertdialog")).to_be_visible()
+
+    return open_
+
+
+def wrong_confirmation(page: Page, server: Server) -> None:
+    delete_dialog("Laptop CLI")(page, server)
+    button = page.get_by_role("button", name="Delete key")
+    button.evaluate("button => button.disabled = false")
+    button.click()
+    expect(page.get_by_role("alertdialog").locator(".err")).to_be_visible()
+
+
+def just_deleted(page: Page, server: Server) -> None:
+    steps.create_key(page, "Gone")
+    steps.delete_key(page, "Gone")
+
+
+def endless_name(then: str) -> Open:
+    """Pages of a key whose name is as long and as wide as names may be."""
+
+    def open_(page: Page, server: Server) -> None:
+        key = steps.create_key(page, LONG_NAME)
+        address = f"{steps.USER_KEYS}/{steps.public_id(key)}"
+        if then != "reveal":
+            page.goto({"list": steps.USER_KEYS, "page": address, "delete": f"{address}/delete"}[then])
+
+    return open_
+
+
+def empty_service_keys(page: Page, server: Server) -> None:
+    page.goto("/settings/account/general")
+    said = server.manage("create_account", "--name", "Initech", "--owner-email", "eve@example.com")
+    (account_id,) = re.findall(r"[0-9a-f-]{36}", said)
+    page.goto(steps.service_keys(account_id))
+    expect(page.get_by_role("heading", name="No service API keys yet")).to_be_visible()
+
+
+def menu(words: str) -> Open:
+    def open_(page: Page, server: Server) -> None:
+        page.goto(steps.USER_KEYS)
+        page.locator("summary").filter(has_text=words).click()
+
+    return open_
+
+
+PLACES = {
+    # Nobody is signed in
+    "sign-in": Place(None, at("/accounts/login/")),
+    "sign-in refused": Place(None, refused_sign_in),
+    "sign-up": Place(None, at("/accounts/signup/")),
+    "sign-up refused": Place(None, refused_sign_up),
+    "mail sent": Place(None, at("/accounts/confirm-email/")),
+    "confirm address": Place(None, confirm_address),
+    "confirm address, bad link": Place(None, at("/accounts/confirm-email/nonsense/")),
+    "reset": Place(None, at("/accounts/password/reset/")),
+    "reset sent": Place(None, at("/accounts/password/reset/done/")),
+    "reset, bad link": Place(None, at("/accounts/password/reset/key/1-abc-def/")),
+    "reset, new password": Place(None, choose_password),
+    "reset done": Place(None, at("/accounts/password/reset/key/done/")),
+    "not found, signed out": Place(None, at("/nothing/here")),
+    # The person's own pages
+    "sign-out": Place("olivia", at("/accounts/logout/")),
+    "change password": Place("olivia", at("/accounts/password/change/")),
+    "addresses": Place("olivia", at("/accounts/email/")),
+    "confirm it is you": Place("olivia", at("/accounts/reauthenticate/")),
+    "keys": Place("olivia", at(steps.USER_KEYS)),
+    "keys, usable": Place("olivia", at(f"{steps.USER_KEYS}?show=usable")),
+    "keys, nothing found": Place("olivia", at(f"{steps.USER_KEYS}?q=nothing-is-called-so")),
+    "keys, none": Place("rob", at(steps.USER_KEYS)),
+    "create": Place("olivia", create_dialog()),
+    "create, custom day": Place("olivia", create_dialog(choice="Custom")),
+    "create, own address": Place("olivia", at(f"{steps.USER_KEYS}/new")),
+    "create, first key": Place("rob", create_dialog()),
+    "create, errors": Place("olivia", create_errors),
+    "create, no nonce": Place("olivia", create_without_nonce),
+    "reveal": Place("olivia", reveal),
+    "reveal, come back to": Place("olivia", reveal_gone),
+    "already shown": Place("olivia", already_shown),
+    "already shown, deleted since": Place("olivia", already_shown_and_deleted),
+    "delete": Place("olivia", delete_dialog("Scratch")),
+    "delete, typed name": Place("olivia", delete_dialog("Laptop CLI")),
+    "delete, wrong name": Place("olivia", wrong_confirmation),
+    "deleted just now": Place("olivia", just_deleted),
+    "key, active": Place("olivia", key_page("Terraform sandbox")),
+    "key, expiring": Place("olivia", key_page("GitHub Actions")),
+    "key, expired": Place("olivia", key_page("Grafana import")),
+    "key, suspended": Place("olivia", key_page("Staging cron")),
+    "key, deleted": Place("olivia", key_page("Old MacBook")),
+    "long name, list": Place("rhea", endless_name("list")),
+    "long name, reveal": Place("rhea", endless_name("reveal")),
+    "long name, page": Place("rhea", endless_name("page")),
+    "long name, delete": Place("rhea", endless_name("delete")),
+    # The account's
+    "service keys": Place("olivia", at("/settings/accounts/A/api-keys")),
+    "service keys, none": Place("eve", empty_service_keys),
+    "create service key": Place("olivia", create_dialog("/settings/accounts/A/api-keys")),
+    "reveal service key": Place("olivia", reveal_for_service),
+    "service key": Place("olivia", key_page("Terraform Cloud", "/settings/accounts/A/api-keys")),
+    "service key, maker left": Place("olivia", key_page("Data warehouse sync", "/settings/accounts/A/api-keys")),
+    "forbidden": Place("rob", at("/settings/accounts/A/api-keys")),
+    "general": Place("olivia", at("/settings/accounts/A/general")),
+    "no account": Place("oscar", at("/settings/account/general")),
+    # Errors and menus
+    "not found": Place("olivia", at("/nothing/here")),
+    "bad request": Place("olivia", at(f"{steps.USER_KEYS}?q=%00")),
+    "own menu": Place("wendy", menu("Menu of")),
+    "account menu": Place("wendy", menu("Switch account")),
+}
