@@ -80,6 +80,11 @@ addEventListener("pageshow", (event) => {
   for (const input of $$("input[name=nonce]")) input.value = nonce();
   for (const button of $$("[data-sent]")) { button.disabled = false; delete button.dataset.sent; }
   for (const input of $$("[data-confirm]")) sync(input);
-  for (const notice of $$("[data-secret-gone]")) notice.hidden = false;
   for (const shown of $$("[data-secret-shown]")) shown.hidden = true;
+  for (const gone of $$("[data-secret-gone]")) {
+    gone.hidden = false;
+    const heading = gone.querySelector("h1");
+    document.title = `${heading.textContent} · KeyPortal`;
+    heading.focus();
+  }
 });
