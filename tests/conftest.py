@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +13,34 @@ from django.conf import settings
 from django.db import connection
 from django.test import Client
 
-from accounts.audit import REFUSALS as AUDIT_REFUSALS
 from accounts.models import Account, User
-from apikeys.models import REFUSALS as KEY_REFUSALS
 from tests import factories
+
+pytest_plugins = ["tests.flushing"]
+
+# requirements.txt brings the core of the tests; tests/requirements.txt brings these as well.
+HEAVY = ("hypothesis", "time_machine")
+MISSING = [name for name in HEAVY if find_spec(name) is None]
+
+if "hypothesis" not in MISSING:
+    from hypothesis import HealthCheck
+    from hypothesis import settings as hypothesis_settings
+
+    # A busy machine is slow, and says nothing about the code.
+    hypothesis_settings.register_profile("keyportal", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    hypothesis_settings.load_profile("keyportal")
+
+
+def pytest_report_header() -> str | None:
+    return f"Left out: files that need {', '.join(MISSING)} (pip install -r tests/requirements.txt)" if MISSING else None
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out the files that import what is not installed."""
+    if not MISSING or collection_path.suffix != ".py":
+        return None
+    wants = rf"^(from|import) ({'|'.join(MISSING)})\b"
+    return True if re.search(wants, collection_path.read_text(), re.M) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -22,24 +49,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("postgres"):
             item.add_marker(pytest.mark.skip(reason="needs PostgreSQL: set DATABASE_URL=postgres://…"))
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _flushing_passes_the_triggers() -> Iterator[None]:
-    """Transactional tests empty all tables at their end, which on SQLite is a DELETE that our triggers refuse."""
-    operations = type(connection.ops)
-    original = operations.sql_flush
-
-    def sql_flush(self: Any, *args: Any, **kwargs: Any) -> list[str]:
-        refusals = [*AUDIT_REFUSALS, *KEY_REFUSALS]
-        dropped = [sql for refusal in refusals for sql in refusal.drop_sql("sqlite")]
-        created = [sql for refusal in refusals for sql in refusal.create_sql("sqlite")]
-        return [*dropped, *original(self, *args, **kwargs), *created]
-
-    with pytest.MonkeyPatch.context() as patch:
-        if connection.vendor == "sqlite":
-            patch.setattr(operations, "sql_flush", sql_flush)
-        yield
 
 
 @pytest.fixture

@@ -1,0 +1,324 @@
+"""Every URL, asked by everybody: the answer is the one in the table, and a refusal changes nothing.
+
+A URL of our own that is missing from the tables fails the first test. Django's admin and allauth bring their own,
+which are walked by rules instead of rows.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import uuid
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from apikeys.models import ApiKey
+from tests.proof.doors import ADMIN, ALLAUTH, OURS, Door, doors_of
+from tests.proof.world import World, make_world, rows, undone
+
+# People at the browser: nobody, Acme's owner, admin, read & write, read & run, read only, Eve of Globex, an operator
+# who is a member nowhere, and an admin who was deactivated while signed in. "in" is a redirect to sign-in, "to" one
+# to another page. `user_key/own` is the asker's own key, `user_key/other` somebody else's.
+PAGES = """
+                          anon  O    A    RW   RR   RO   out  oper gone
+home                GET   in    to   to   to   to   to   to   to   in
+home                POST  in    405  405  405  405  405  405  405  in
+account_section     GET   in    to   to   to   to   to   to   200  in
+account_section     POST  in    405  405  405  405  405  405  405  in
+account_general     GET   in    200  200  200  200  200  404  404  in
+account_general     POST  in    405  405  405  405  405  405  405  in
+user_keys           GET   in    200  200  200  200  200  200  200  in
+user_keys           POST  in    405  405  405  405  405  405  405  in
+user_key_new        GET   in    200  200  200  200  200  200  200  in
+user_key_new        POST  in    201  201  201  201  201  201  201  in
+user_key/own        GET   in    200  200  200  200  200  200  200  in
+user_key/own        POST  in    405  405  405  405  405  405  405  in
+user_key/other      GET   in    404  404  404  404  404  404  404  in
+user_key/other      POST  in    405  405  405  405  405  405  405  in
+user_key_delete/own GET   in    200  200  200  200  200  200  200  in
+user_key_delete/own POST  in    303  303  303  303  303  303  303  in
+user_key_delete/other GET in    404  404  404  404  404  404  404  in
+user_key_delete/other POST in   404  404  404  404  404  404  404  in
+service_keys        GET   in    200  200  403  403  403  404  404  in
+service_keys        POST  in    405  405  405  405  405  405  405  in
+service_key_new     GET   in    200  200  403  403  403  404  404  in
+service_key_new     POST  in    201  201  403  403  403  404  404  in
+service_key         GET   in    200  200  403  403  403  404  404  in
+service_key         POST  in    405  405  405  405  405  405  405  in
+service_key_delete  GET   in    200  200  403  403  403  404  404  in
+service_key_delete  POST  in    303  303  403  403  403  404  404  in
+"""
+
+# Machines, with Acme in the account header: no key; user keys of the same people; service keys of Acme by role; a
+# deleted user key, an expired one, a deleted service key.
+OPERATIONS = """
+                          none O   A   RW  RR  RO  out oper gone sADMIN sREAD_WRITE sREAD_RUN sREAD_ONLY deleted expired sdeleted
+v1:list_accounts    GET   401  200 200 200 200 200 200 200  401  200    200         200       200        401     401     401
+v1:get_my_account   GET   401  200 200 200 200 200 403 403  401  200    200         200       200        401     401     401
+v1:get_account      GET   401  200 200 200 200 200 403 403  401  200    200         200       200        401     401     401
+v1:list_checks      GET   401  200 200 200 200 200 403 403  401  200    200         200       200        401     401     401
+v1:list_accounts    POST  405  405 405 405 405 405 405 405  405  405    405         405       405        405     405     405
+v1:get_my_account   POST  405  405 405 405 405 405 405 405  405  405    405         405       405        405     405     405
+v1:get_account      POST  405  405 405 405 405 405 405 405  405  405    405         405       405        405     405     405
+v1:list_checks      POST  405  405 405 405 405 405 405 405  405  405    405         405       405        405     405     405
+v1:api-root         GET   404  404 404 404 404 404 404 404  404  404    404         404       404        404     404     404
+v1:api-root         POST  404  404 404 404 404 404 404 404  404  404    404         404       404        404     404     404
+"""
+
+FORMS: dict[str, dict[str, str]] = {
+    "user_key_new": {"name": "From the form", "expires": "30"},
+    "service_key_new": {"name": "From the form", "expires": "30", "role": "READ_ONLY"},
+}
+MADE_OR_CHANGED = ("201", "303")
+
+Row = tuple[str, str, dict[str, str]]
+
+
+def _read(table: str) -> list[Row]:
+    """(door, method, expected answer by asker) for each line under the askers."""
+    head, *lines = [line.split() for line in table.strip("\n").splitlines()]
+    return [(door, method, dict(zip(head, answers, strict=True))) for door, method, *answers in lines]
+
+
+PAGE_ROWS, OPERATION_ROWS = _read(PAGES), _read(OPERATIONS)
+PEOPLE, MACHINES = list(PAGE_ROWS[0][2]), list(OPERATION_ROWS[0][2])
+OUR_DOORS = {door.name: door for door in doors_of(OURS)}
+_nonces = (f"a-nonce-of-the-matrix-{n}" for n in itertools.count())
+
+
+def _row_id(row: Row) -> str:
+    return f"{row[0]} {row[1]}"
+
+
+@pytest.fixture
+def world(db: None) -> World:
+    return make_world()
+
+
+def _path(world: World, label: str, asker: str) -> str:
+    """The address of a row's door, for the key that the row speaks of."""
+    name, _, whose = label.partition("/")
+    key = {"own": world.own_key, "other": world.anothers_key}.get(whose, lambda asker: world.service)(asker)
+    return OUR_DOORS[name].path(account_id=world.cast.acme.pk, public_id=key.public_id, section="general")
+
+
+def _knock(client: Any, method: str, label: str, path: str) -> Any:
+    form = {**FORMS.get(label, {}), "nonce": next(_nonces)}
+    return client.post(path, form) if method == "POST" else client.get(path)
+
+
+def _answer(response: Any) -> str:
+    if response.status_code == 302:
+        return "in" if response["Location"].startswith(reverse("account_login")) else "to"
+    return str(response.status_code)
+
+
+def test_every_url_of_our_own_stands_in_the_tables() -> None:
+    in_tables = {(label.partition("/")[0], method) for label, method, _ in PAGE_ROWS + OPERATION_ROWS}
+    assert in_tables == {(name, method) for name in OUR_DOORS for method in ("GET", "POST")}
+
+
+@pytest.mark.parametrize("row", PAGE_ROWS, ids=_row_id)
+def test_people_get_the_answer_of_the_table_and_a_refusal_changes_nothing(world: World, row: Row) -> None:
+    label, method, expected = row
+    browsers = {asker: world.browser(asker) for asker in PEOPLE}
+    before, answers, wrongly_changed = rows(), {}, []
+    for asker, client in browsers.items():
+        with undone():
+            answers[asker] = _answer(_knock(client, method, label, _path(world, label, asker)))
+            if (rows() != before) != (method == "POST" and answers[asker] in MADE_OR_CHANGED):
+                wrongly_changed.append(asker)
+    assert answers == expected
+    assert wrongly_changed == []
+
+
+@pytest.mark.parametrize("row", OPERATION_ROWS, ids=_row_id)
+def test_machines_get_the_answer_of_the_table_and_a_refusal_changes_nothing(world: World, row: Row) -> None:
+    label, method, expected = row
+    before, answers, wrongly_changed = rows(), {}, []
+    for asker in MACHINES:
+        response = _knock(world.machine(asker), method, label, _path(world, label, asker))
+        answers[asker] = _answer(response)
+        if rows() != before:
+            wrongly_changed.append(asker)
+    assert answers == expected
+    assert wrongly_changed == []
+
+
+@pytest.mark.parametrize("row", PAGE_ROWS, ids=_row_id)
+def test_an_api_key_opens_no_page(world: World, row: Row) -> None:
+    label, method, expected = row
+    before = rows()
+    for asker in MACHINES:
+        path = _path(world, label, asker)
+        assert _answer(_knock(world.machine(asker), method, label, path)) == expected["anon"], asker
+    assert rows() == before
+
+
+@pytest.mark.parametrize("row", OPERATION_ROWS, ids=_row_id)
+def test_a_session_opens_no_operation(world: World, row: Row) -> None:
+    label, method, expected = row
+    for asker in PEOPLE:
+        assert _answer(_knock(world.browser(asker), method, label, _path(world, label, asker))) == expected["none"], asker
+
+
+ROLES_NOBODY_GRANTS = ["OWNER", "owner", " OWNER", "Owner", "OWNER ", "admin", "", "NONE", "4", "READ_ONLY,OWNER"]
+
+
+@pytest.mark.parametrize("role", ROLES_NOBODY_GRANTS)
+def test_no_form_gives_a_service_key_a_role_that_does_not_exist(world: World, role: str) -> None:
+    expected = {"O": 400, "A": 400, "RW": 403, "RR": 403, "RO": 403, "out": 404, "oper": 404}
+    path = OUR_DOORS["service_key_new"].path(account_id=world.cast.acme.pk)
+    before, answers = rows(), {}
+    for asker in expected:
+        form = {**FORMS["service_key_new"], "role": role, "nonce": next(_nonces)}
+        answers[asker] = world.browser(asker).post(path, form).status_code
+    assert answers == expected
+    assert rows() == before
+
+
+def test_a_role_sent_twice_is_the_last_one_and_never_owner(world: World) -> None:
+    path = OUR_DOORS["service_key_new"].path(account_id=world.cast.acme.pk)
+    form = {**FORMS["service_key_new"], "nonce": next(_nonces)}
+    assert world.browser("A").post(path, {**form, "role": ["READ_ONLY", "OWNER"]}).status_code == 400
+    assert world.browser("A").post(path, {**form, "role": ["OWNER", "READ_ONLY"]}).status_code == 201
+    assert ApiKey.objects.latest("pk").role == "READ_ONLY"
+
+
+def test_a_service_key_is_not_found_under_another_account_nor_among_user_keys(world: World) -> None:
+    globex, key = world.cast.globex, world.service
+    eve, olivia = world.browser("out"), world.browser("O")
+    before = rows()
+    for name in ("service_key", "service_key_delete"):
+        assert eve.get(reverse(name, args=[globex.pk, key.public_id])).status_code == 404
+    assert eve.post(reverse("service_key_delete", args=[globex.pk, key.public_id])).status_code == 404
+    assert olivia.post(reverse("user_key_delete", args=[key.public_id])).status_code == 404
+    own = world.user_keys["O"].public_id
+    assert olivia.post(reverse("service_key_delete", args=[world.cast.acme.pk, own])).status_code == 404
+    assert rows() == before
+
+
+ACCOUNT_PAGES = [name for name, door in OUR_DOORS.items() if "account_id" in door.route and door.name.partition(":")[1] == ""]
+
+
+@pytest.mark.parametrize("name", ACCOUNT_PAGES)
+def test_a_stranger_cannot_tell_an_account_from_one_that_is_absent(world: World, name: str) -> None:
+    eve = world.browser("out")
+    real = eve.get(OUR_DOORS[name].path(account_id=world.cast.acme.pk, public_id=world.service.public_id))
+    absent = eve.get(OUR_DOORS[name].path(account_id=uuid.uuid4(), public_id=world.service.public_id))
+    assert real.status_code == 404
+    assert _without_noise(real) == _without_noise(absent)
+
+
+@pytest.mark.parametrize("name", ["user_key", "user_key_delete"])
+def test_nobody_can_tell_anothers_key_from_one_that_is_absent(world: World, name: str) -> None:
+    adam = world.browser("A")
+    real = adam.get(reverse(name, args=[world.anothers_key("A").public_id]))
+    absent = adam.get(reverse(name, args=["cu_000000000000"]))
+    assert real.status_code == 404
+    assert _without_noise(real) == _without_noise(absent)
+
+
+def _without_noise(response: Any) -> str:
+    """Headers and body without what differs between any two answers: request ID and form token."""
+    text = response.serialize().decode().replace(response["X-Request-ID"], "ID")
+    return re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "token", text)
+
+
+# What others bring, by rule.
+
+ADMIN_DOORS, ALLAUTH_DOORS = doors_of(ADMIN), doors_of(ALLAUTH)
+# allauth's pages for people who are not signed in; everything else of it needs somebody.
+OPEN_TO_ALL = {
+    "account_login",
+    "account_logout",
+    "account_inactive",
+    "account_signup",
+    "account_email_verification_sent",
+    "account_reset_password",
+    "account_confirm_login_code",
+    "account_confirm_email",
+    "account_reset_password_from_key_done",
+    "account_reset_password_from_key",
+    "account_reset_password_done",
+}
+
+
+def _foreign_path(world: World, door: Door) -> str:
+    """An address of the admin or allauth, on an object that exists."""
+    objects = {
+        "accounts/user": world.cast.adam.pk,
+        "accounts/account": world.cast.acme.pk,
+        "accounts/membership": world.cast.acme.memberships.first().pk,  # type: ignore[union-attr]
+        "apikeys/apikey": world.service.pk,
+    }
+    model = "/".join(door.route.split("/")[1:3])
+    return door.path(
+        object_id=objects.get(model, 1), content_type_id=1, app_label="apikeys", url="nowhere", key="key", uidb36="1"
+    )
+
+
+# Signing out is for everybody.
+GUARDED_ADMIN_DOORS = [door for door in ADMIN_DOORS if door.name != "admin:logout"]
+
+
+@pytest.mark.parametrize("door", GUARDED_ADMIN_DOORS, ids=lambda door: door.name)
+def test_the_admin_is_for_operators_alone(world: World, door: Door) -> None:
+    path, before = _foreign_path(world, door), rows()
+    askers = {asker: world.browser(asker) for asker in ("anon", "O", "RO", "out", "gone")}
+    for asker, client in {**askers, "a key of the operator": world.machine("oper")}.items():
+        for response in (client.get(path), client.post(path, {"_save": "Save"})):
+            sent_away = response.status_code == 302 and "login" in response["Location"]
+            assert sent_away or response.status_code in (403, 404, 405), (asker, response.status_code)
+    assert rows() == before
+
+
+def test_people_who_are_signed_in_and_no_operators_are_refused_at_the_admins_sign_in(world: World) -> None:
+    answers = {asker: world.browser(asker).get(reverse("admin:login")).status_code for asker in PEOPLE}
+    expected = dict.fromkeys(PEOPLE, 403) | {"anon": 302, "gone": 302, "oper": 302}
+    assert answers == expected
+
+
+@pytest.mark.parametrize("door", ADMIN_DOORS, ids=lambda door: door.name)
+def test_an_operator_who_knocks_everywhere_changes_nothing(world: World, door: Door) -> None:
+    oscar, path = world.browser("oper"), _foreign_path(world, door)
+    before = rows()
+    form = {"_save": "Save", "post": "yes", "name": "Mine", "role": "ADMIN", "is_staff": "on", "suspended_at": "2026-01-01"}
+    answers = [oscar.get(path).status_code, oscar.post(path, form).status_code]
+    assert all(status < 500 for status in answers), answers
+    assert rows() == before
+
+
+@pytest.mark.parametrize("kind", ["add", "change", "delete"])
+def test_the_admin_makes_changes_and_deletes_no_row_but_a_membership_added(world: World, kind: str) -> None:
+    oscar = world.browser("oper")
+    doors = [door for door in ADMIN_DOORS if door.route.endswith(f"/{kind}/")]
+    answers = {door.name: oscar.post(_foreign_path(world, door), {"_save": "Save"}).status_code for door in doors}
+    assert len(answers) >= 5
+    assert answers.pop("admin:accounts_membership_add", 200) == 200
+    assert set(answers.values()) == {403}
+
+
+@pytest.mark.parametrize("door", ALLAUTH_DOORS, ids=lambda door: door.name)
+def test_a_page_of_allauth_needs_somebody_unless_it_is_for_signing_in(world: World, door: Door) -> None:
+    path, before = _foreign_path(world, door), rows()
+    for client in (world.browser("anon"), world.browser("gone"), world.machine("O"), world.machine("sADMIN")):
+        for response in (client.get(path), client.post(path, {})):
+            if door.name in OPEN_TO_ALL:
+                assert response.status_code < 500
+            else:
+                assert _answer(response) == "in"
+    assert rows() == before
+
+
+@pytest.mark.parametrize("door", ALLAUTH_DOORS, ids=lambda door: door.name)
+def test_an_empty_form_to_allauth_changes_nothing(world: World, door: Door) -> None:
+    path = _foreign_path(world, door)
+    browsers = [world.browser(asker) for asker in ("O", "RO", "out", "oper")]
+    before = rows()
+    for client in browsers:
+        assert client.get(path).status_code < 500
+        assert client.post(path, {}).status_code < 500
+    assert rows() == before

@@ -1,0 +1,105 @@
+"""One installation with everybody who may knock: people at their browsers, and machines with keys good and bad."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.apps import apps
+from django.db import transaction
+from django.test import Client
+from django.utils import timezone
+
+from accounts.access import person
+from accounts.models import User
+from apikeys.models import ApiKey
+from keyportal.policy import GRANTABLE_ROLES, Role
+from tests import factories
+
+# What changes by looking: sign-ins, and the record of use.
+_LEFT_OUT = {"last_login", "last_used_at", "last_used_address", "last_used_client"}
+
+
+@dataclass
+class World:
+    """The cast, their keys by asker's name (the row and its plaintext), and a service key of Acme that none of them holds."""
+
+    cast: factories.Cast
+    service: ApiKey
+    people: dict[str, User] = field(default_factory=dict)
+    user_keys: dict[str, ApiKey] = field(default_factory=dict)
+    plaintexts: dict[str, str] = field(default_factory=dict)
+
+    def browser(self, asker: str) -> Client:
+        """A browser in which `asker` is signed in; "gone" was deactivated since, "anon" is nobody."""
+        client = Client()
+        if asker in self.people:
+            client.force_login(self.people[asker])
+        return client
+
+    def machine(self, asker: str) -> Client:
+        """A client of the API that sends the key of `asker`, and Acme as the account; "none" sends no key."""
+        headers = {"X-Checkly-Account": str(self.cast.acme.pk)}
+        if asker in self.plaintexts:
+            headers["Authorization"] = f"Bearer {self.plaintexts[asker]}"
+        return Client(headers=headers)
+
+    def own_key(self, asker: str) -> ApiKey:
+        return self.user_keys.get(asker, self.user_keys["RW"])
+
+    def anothers_key(self, asker: str) -> ApiKey:
+        return self.user_keys["O" if asker == "A" else "A"]
+
+
+def make_world() -> World:
+    cast = factories.make_cast()
+    world = World(cast, factories.service_key(cast.acme, name="Deploy")[0])
+    gone = factories.UserFactory(email="gone@example.com", name="Gone")
+    cast.acme.memberships.create(user=gone, stored_role=Role.ADMIN)
+    world.people = {
+        "O": cast.olivia,
+        "A": cast.adam,
+        "RW": cast.wendy,
+        "RR": cast.rhea,
+        "RO": cast.rob,
+        "out": cast.eve,
+        "oper": cast.oscar,
+        "gone": gone,
+    }
+    for asker, user in world.people.items():
+        world.user_keys[asker], world.plaintexts[asker] = factories.user_key(user, name=f"Key of {user.name}")
+    for role in GRANTABLE_ROLES:
+        world.plaintexts[f"s{role.value}"] = factories.service_key(cast.acme, role, name=f"Service {role.label}")[1]
+    deleted, world.plaintexts["deleted"] = factories.user_key(cast.olivia, name="Deleted")
+    deleted.revoke(by=person(cast.olivia))
+    past = timezone.now() - timedelta(seconds=1)
+    world.plaintexts["expired"] = factories.user_key(cast.olivia, name="Expired", expires_at=past)[1]
+    ended, world.plaintexts["sdeleted"] = factories.service_key(cast.acme, Role.ADMIN, name="Deleted service")
+    ended.revoke(by=cast.actor(cast.olivia, cast.acme))
+    factories.CheckFactory.create(account=cast.acme)
+    User.objects.filter(pk=gone.pk).update(is_active=False)
+    return world
+
+
+def rows() -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table but sessions, without the columns that change by looking."""
+    return {
+        model._meta.db_table: list(
+            model._base_manager.order_by("pk").values_list(
+                *(f.attname for f in model._meta.concrete_fields if f.attname not in _LEFT_OUT)
+            )
+        )
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.app_label != "sessions"
+    }
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """What happens inside is rolled back at the end, so that the next asker finds the same world."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
