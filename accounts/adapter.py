@@ -17,7 +17,7 @@ from keyportal.client import client_address
 
 class AccountAdapter(DefaultAccountAdapter):
     error_messages: ClassVar[dict[str, Any]] = DefaultAccountAdapter.error_messages | {
-        "email_password_mismatch": "That email and password do not match.",
+        "email_password_mismatch": "That email and password do not match.",  # nosec B105
     }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
