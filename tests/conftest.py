@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection
 from django.test import Client
 
 from accounts.models import Account, User
@@ -81,8 +80,3 @@ def call_api(client: Client) -> Callable[..., Any]:
         return client.get(path, headers=headers, **extra)
 
     return call
-
-
-@pytest.fixture
-def on_postgres() -> bool:
-    return connection.vendor == "postgresql"

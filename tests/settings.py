@@ -17,3 +17,5 @@ STORAGES = {
 # The tests' own limits would stop the tests: a minute holds hundreds of sign-ins here.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
 DATABASES["default"]["CONN_MAX_AGE"] = 0
+# Each test client would read the whole folder of collected files again.
+WHITENOISE_AUTOREFRESH = True
