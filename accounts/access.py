@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import getpass
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 from uuid import UUID
 
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.core.exceptions import ReauthenticationRequired
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
@@ -22,6 +26,8 @@ P = ParamSpec("P")
 
 # The account that a person used last, for pages that are not about one.
 LAST_ACCOUNT = "account_id"
+# The hash of the token of the invitation that somebody opened who was not signed in.
+INVITATION = "invitation"
 
 
 class PageRequest(HttpRequest):
@@ -58,6 +64,33 @@ def as_member(view: Callable[Concatenate[PageRequest, Account, P], HttpResponse]
         return view(request, membership.account, *args, **kwargs)
 
     return wrapped
+
+
+def fresh(view: Callable[Concatenate[PageRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
+    """For acts that need a recent sign-in: asks for the password again after 10 minutes, then goes on with the form."""
+
+    @wraps(view)
+    def wrapped(request: PageRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if request.method == "POST":
+            require_fresh(request)
+        return view(request, *args, **kwargs)
+
+    return wrapped
+
+
+def require_fresh(request: HttpRequest) -> None:
+    """Go on, or keep the form that was sent, ask for the password, and then answer the form."""
+    if not signed_in_lately(request):
+        raise ReauthenticationRequired
+
+
+def signed_in_lately(request: HttpRequest) -> bool:
+    """Whether this session's person has proven who they are within `FRESH_SIGN_IN_MINUTES`, by signing in or again since.
+
+    allauth's own question counts only what came after the sign-in.
+    """
+    records = get_authentication_records(request, request.user)
+    return any(time.time() - record["at"] < settings.FRESH_SIGN_IN_MINUTES * 60 for record in records)
 
 
 def person(user: User, request: HttpRequest | None = None) -> Actor:
@@ -115,10 +148,17 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
         {"name": m.account.name, "url": reverse("account_general", args=[m.account_id]), "current": m == current}
         for m in _memberships(request)
     ]
-    own = [("API keys", reverse("user_keys"), "key"), ("Password", reverse("account_change_password"), "lock")]
+    own = [
+        ("General", reverse("user_general"), "user"),
+        ("API keys", reverse("user_keys"), "key"),
+        ("Password", reverse("account_change_password"), "lock"),
+    ]
     sections = [_section(request, "User settings", own)]
     if current:
-        links = [("General", reverse("account_general", args=[current.account_id]), "settings")]
+        links = [
+            ("General", reverse("account_general", args=[current.account_id]), "settings"),
+            ("Members", reverse("members", args=[current.account_id]), "users"),
+        ]
         if policy.can_see_service_keys(current.account.seen_by(person(user), current)):
             links.append(("Service API keys", reverse("service_keys", args=[current.account_id]), "zap"))
         sections.append(_section(request, "Account settings", links))

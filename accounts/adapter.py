@@ -9,10 +9,14 @@ from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.http import HttpRequest
 
-from accounts.access import person
+from accounts.access import INVITATION, person
 from accounts.audit import AuditEvent
+from accounts.invitations import Invitation
 from accounts.models import Account, User
 from keyportal.client import client_address
+from keyportal.exceptions import Conflict
+from keyportal.names import canonical_email
+from keyportal.policy import Actor
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -21,7 +25,9 @@ class AccountAdapter(DefaultAccountAdapter):
     }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        return bool(settings.SIGNUP_OPEN)
+        """A closed installation still lets in whom somebody has invited."""
+        invited = Invitation.objects.by_token_hash(request.session.get(INVITATION))
+        return bool(settings.SIGNUP_OPEN) or (invited is not None and not invited.ended)
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         """The new person, and with them their first account, in one transaction."""
@@ -30,8 +36,33 @@ class AccountAdapter(DefaultAccountAdapter):
             super().save_user(request, user, form, commit=commit)
             actor = person(user, request)
             user.record(AuditEvent.Action.USER_CREATED, by=actor)
-            Account.objects.open(by=actor, owner=user)
+            self._join_or_open(request, user, actor)
         return user
+
+    def _join_or_open(self, request: HttpRequest, user: User, actor: Actor) -> None:
+        """The account of the invitation that led here, or one of their own."""
+        if invitation := self._invitation(request, user.email):
+            try:
+                invitation.accept(by=actor)
+            except Conflict:  # the inviter may no longer
+                pass
+            else:
+                # The link that led here came by mail to this address: it needs no second one.
+                self.stash_verified_email(request, user.email)
+                return
+        Account.objects.open(by=actor, owner=user)
+
+    def is_open_to(self, email: str) -> bool:
+        """Whether somebody with this address may sign up now."""
+        return settings.SIGNUP_OPEN or self._invitation(allauth_context.request, email) is not None
+
+    def clean_email(self, email: str) -> str:
+        return canonical_email(super().clean_email(email))
+
+    def _invitation(self, request: HttpRequest, email: str) -> Invitation | None:
+        """The open invitation of this session, where it was sent to just this address."""
+        found = Invitation.objects.by_token_hash(request.session.get(INVITATION))
+        return found if found and not found.ended and found.email == email.lower() else None
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Links lead to `PUBLIC_URL`, whatever Host header the request brought."""

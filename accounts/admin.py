@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db.models import Model
-from django.http import HttpRequest
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
 
-from accounts.access import operator
+from accounts import operations
+from accounts.access import operator, require_fresh
 from accounts.audit import AuditEvent
-from accounts.models import Account, Membership, User
+from accounts.models import MAX_REASON_LENGTH, Account, Membership, User
+from keyportal.exceptions import Conflict
 from keyportal.policy import Role
 
 admin.site.disable_action("delete_selected")
+
+MOST_AT_ONCE = 100
 
 
 class OperatorAdmin(admin.ModelAdmin):
@@ -45,8 +52,61 @@ class OperatorAdmin(admin.ModelAdmin):
         return lookup.split("__", maxsplit=1)[0] in offered
 
 
+class ReasonForm(forms.Form):
+    reason = forms.CharField(
+        max_length=MAX_REASON_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 3, "cols": 80}),
+        help_text="Recorded, and told to the people concerned.",
+    )
+
+
+def action_with_reason(name: str, title: str, effect: str, operation: Callable[..., None]) -> Any:
+    """An admin action that asks why on a page in between, then does `operation` to each of the selected."""
+
+    @admin.action(description=f"{title}…", permissions=["view"])
+    def act(model_admin: OperatorAdmin, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        require_fresh(request)
+        form = ReasonForm(request.POST if "confirm" in request.POST else None)
+        if not form.is_valid():
+            context = model_admin.admin_site.each_context(request) | {
+                "title": title,
+                "effect": effect,
+                "opts": model_admin.opts,
+                "form": form,
+                "chosen": list(queryset[:MOST_AT_ONCE]),
+                "action": name,
+                "list_url": reverse(f"admin:{model_admin.opts.app_label}_{model_admin.opts.model_name}_changelist"),
+            }
+            return TemplateResponse(request, "admin/with_reason.html", context)
+        for one in queryset:
+            try:
+                operation(one, by=operator(request), reason=form.cleaned_data["reason"])
+            except Conflict as error:
+                model_admin.message_user(request, str(error), messages.WARNING)
+            else:
+                model_admin.message_user(request, f"{title}: {one}. Done.", messages.SUCCESS)
+        return None
+
+    act.__name__ = name
+    return act
+
+
 @admin.register(User)
 class UserAdmin(OperatorAdmin):
+    actions = (
+        action_with_reason(
+            "deactivate_selected",
+            "Deactivate users",
+            "Their sessions end and their user keys stop, everywhere and at once. Service keys they made keep working.",
+            operations.deactivate_user,
+        ),
+        action_with_reason(
+            "reactivate_selected",
+            "Reactivate users",
+            "They may sign in again, and the user keys they had work again.",
+            operations.reactivate_user,
+        ),
+    )
     list_display = ("email", "name", "is_active", "is_staff", "date_joined", "last_login")
     list_filter = ("is_active", "is_staff")
     search_fields = ("email__startswith",)
@@ -57,12 +117,23 @@ class UserAdmin(OperatorAdmin):
 
 @admin.register(Account)
 class AccountAdmin(OperatorAdmin):
-    list_display = ("name", "id", "owner", "created_at", "suspended_at")
+    actions = (
+        action_with_reason(
+            "suspend_selected",
+            "Suspend accounts",
+            "Their keys are refused and their pages are read-only until somebody resumes them.",
+            operations.suspend_account,
+        ),
+        action_with_reason(
+            "resume_selected", "Resume accounts", "Their keys work and their pages change again.", operations.resume_account
+        ),
+    )
+    list_display = ("name", "id", "owner", "created_at", "suspended_at", "deleted_at")
     list_select_related = ("owner",)
     search_fields = ("name__startswith", "id__startswith", "owner__email__startswith")
     search_help_text = "Names, IDs or owners’ addresses that begin with…"
     ordering = ("name",)
-    fields = ("id", "name", "owner", "created_at", "suspended_at")
+    fields = ("id", "name", "owner", "created_at", ("suspended_at", "suspended_reason"), "deleted_at")
 
 
 class MembershipForm(forms.ModelForm):

@@ -10,6 +10,9 @@ class AccountsConfig(AppConfig):
     verbose_name = "People and accounts"
 
     def ready(self) -> None:
+        import accounts.invitations
+        import accounts.outbox  # noqa: F401 - models that stand in files of their own
+
         register(audit_is_append_only, Tags.database)
 
 

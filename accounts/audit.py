@@ -37,9 +37,21 @@ class AuditEvent(models.Model):
 
     class Action(models.TextChoices):
         ACCOUNT_OPENED = "account.opened", "Account opened"
+        ACCOUNT_RENAMED = "account.renamed", "Account renamed"
+        ACCOUNT_TRANSFERRED = "account.transferred", "Ownership transferred"
+        ACCOUNT_SUSPENDED = "account.suspended", "Account suspended"
+        ACCOUNT_RESUMED = "account.resumed", "Account resumed"
+        ACCOUNT_DELETED = "account.deleted", "Account deleted"
+        MEMBER_INVITED = "member.invited", "Member invited"
+        INVITATION_RESENT = "invitation.resent", "Invitation sent again"
+        INVITATION_WITHDRAWN = "invitation.withdrawn", "Invitation withdrawn"
         MEMBER_ADDED = "member.added", "Member added"
+        MEMBER_ROLE_CHANGED = "member.role_changed", "Role changed"
         MEMBER_REMOVED = "member.removed", "Member removed"
         USER_CREATED = "user.created", "User created"
+        USER_DEACTIVATED = "user.deactivated", "User deactivated"
+        USER_REACTIVATED = "user.reactivated", "User reactivated"
+        USER_DELETED = "user.deleted", "User deleted"
         KEY_CREATED = "key.created", "Created"
         KEY_REVOKED = "key.revoked", "Deleted"
 

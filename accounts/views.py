@@ -1,13 +1,12 @@
-"""Pages of people and accounts."""
+"""The way in: home, and the addresses that know no account."""
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from accounts.access import PageRequest, as_member, as_oneself, membership_used_last
-from accounts.models import Account
+from accounts.access import PageRequest, as_oneself, membership_used_last
 
-SECTIONS = {"general": "account_general", "api-keys": "service_keys"}
+SECTIONS = {"general": "account_general", "members": "members", "team": "members", "api-keys": "service_keys"}
 
 
 @require_safe
@@ -26,9 +25,3 @@ def account_section(request: PageRequest, section: str) -> HttpResponse:
     if membership is None:
         return render(request, "accounts/no_account.html")
     return redirect(SECTIONS[section], membership.account_id)
-
-
-@require_safe
-@as_member
-def general(request: PageRequest, account: Account) -> HttpResponse:
-    return render(request, "accounts/general.html", {"account": account, "role_label": request.membership.role.label})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import SuspiciousOperation
 from django.db.models import Q, QuerySet
@@ -13,9 +12,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from accounts.access import operator
-from accounts.admin import OperatorAdmin
-from apikeys.models import MAX_REASON_LENGTH, ApiKey, ApiKeyQuerySet, expired_at, usable_at
+from accounts.access import operator, require_fresh
+from accounts.admin import OperatorAdmin, ReasonForm
+from apikeys.models import ApiKey, ApiKeyQuerySet, expired_at, usable_at
 
 # What one form may carry. More than this is work for the command.
 MOST_SELECTED = 5_000
@@ -48,14 +47,6 @@ class StateFilter(admin.SimpleListFilter):
             "deleted": Q(revoked_at__isnull=False),
         }
         return queryset.filter(conditions[self.value()]) if self.value() in conditions else queryset  # type: ignore[index]
-
-
-class ReasonForm(forms.Form):
-    reason = forms.CharField(
-        max_length=MAX_REASON_LENGTH,
-        widget=forms.Textarea(attrs={"rows": 3, "cols": 80}),
-        help_text="Kept with each key, and shown to its owner.",
-    )
 
 
 @admin.register(ApiKey)
@@ -101,6 +92,7 @@ class ApiKeyAdmin(OperatorAdmin):
     @admin.action(description="Revoke selected keys…", permissions=["view"])
     def revoke_selected(self, request: HttpRequest, queryset: ApiKeyQuerySet) -> HttpResponse | None:
         """Count and ask on the first POST, revoke on the second: just the keys that were counted."""
+        require_fresh(request)
         keys = queryset.filter(revoked_at=None)
         counts = keys.impact()
         if not counts["all"]:

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.audit import AuditEvent, event
-from accounts.models import ROLE_CHOICES, Account, Membership, User
+from accounts.models import MAX_REASON_LENGTH, ROLE_CHOICES, Account, Membership, User
 from apikeys.secret import Kind, Secret
 from keyportal import policy
 from keyportal.exceptions import Conflict
@@ -28,7 +28,6 @@ EXPIRING_WITHIN = timedelta(days=14)
 CONFIRM_IF_USED_WITHIN = timedelta(days=30)
 # One UPDATE of a million rows made another writer wait 17 seconds; 5,000 rows go in well under one.
 REVOKE_BATCH = 5_000
-MAX_REASON_LENGTH = 500
 
 REFUSALS = [
     Refusal(

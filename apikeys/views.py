@@ -1,6 +1,6 @@
 """Pages of keys: a person's own, and an account's service keys.
 
-The two kinds share their templates and the helpers at the end; each view says only what differs.
+The two kinds share their templates and the functions at the end; each view says only what differs.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any, Concatenate, ParamSpec
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.access import PageRequest, as_member, as_oneself, membership_used_last
+from accounts.access import PageRequest, as_member, as_oneself, fresh, membership_used_last
 from accounts.audit import AuditEvent
 from accounts.models import Account
 from apikeys.forms import DeleteKeyForm, ServiceKeyForm, UserKeyForm
@@ -26,6 +26,7 @@ from apikeys.listing import list_keys
 from apikeys.models import AlreadyShown, ApiKey, ApiKeyQuerySet
 from apikeys.secret import Secret
 from keyportal import policy
+from keyportal.http import see_other
 
 P = ParamSpec("P")
 Context = dict[str, Any]
@@ -40,6 +41,7 @@ def user_keys(request: PageRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@fresh
 @as_oneself
 def user_key_new(request: PageRequest) -> HttpResponse:
     form = UserKeyForm(request.POST if request.method == "POST" else None)
@@ -94,6 +96,7 @@ def service_keys(request: PageRequest, account: Account) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@fresh
 @as_member
 @_service_keys_visible
 def service_key_new(request: PageRequest, account: Account) -> HttpResponse:
@@ -226,15 +229,8 @@ def _delete(request: PageRequest, key: ApiKey, template: str, list_context: Call
             messages.success(request, f"“{key.name}” was deleted. Requests with it fail from now on.")
         else:
             messages.info(request, f"“{key.name}” was already deleted.")
-        return _see_other(key.new_url if request.POST.get("then") == "create" else key.list_url)
+        return see_other(key.new_url if request.POST.get("then") == "create" else key.list_url)
     if key.revoked_at:
-        return _see_other(key.get_absolute_url())
+        return see_other(key.get_absolute_url())
     context = list_context() | {"dialog": "delete", "target": key, "delete_form": form, "delete_url": key.delete_url}
     return render(request, template, context, status=400 if form.errors else 200)
-
-
-def _see_other(url: str) -> HttpResponseRedirect:
-    """303: the browser asks for `url` with GET, whatever it sent here."""
-    response = HttpResponseRedirect(url)
-    response.status_code = 303
-    return response

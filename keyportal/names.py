@@ -1,10 +1,13 @@
-"""Names that people give: of keys, accounts and themselves."""
+"""Names that people give: of keys, accounts and themselves, and the addresses that mail reaches them at."""
 
 import unicodedata
 
 from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.utils.encoding import punycode
 
 MAX_NAME_LENGTH = 100
+MAX_EMAIL_LENGTH = 254
 
 # Control, surrogate, private, unassigned, and the two separators that break lines.
 _REFUSED_CATEGORIES = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -25,3 +28,23 @@ def clean_name(text: str) -> str:
     if len(name) > MAX_NAME_LENGTH:
         raise ValidationError(f"Use at most {MAX_NAME_LENGTH} characters. This name has {len(name)}.")
     return name
+
+
+def canonical_email(text: str) -> str:
+    """The one spelling of an address: lower case, its domain in IDNA's ASCII form. Raises ValidationError."""
+    local, _, domain = text.rpartition("@")
+    # Asked before lower(): some letters beyond ASCII become ASCII by it, and would pass for another address.
+    if not local.isascii():
+        raise ValidationError("Enter a valid email address.")
+    email = f"{local.lower()}@{_ascii_domain(domain.lower())}"
+    validate_email(email)
+    if len(email) > MAX_EMAIL_LENGTH:
+        raise ValidationError(f"Use an address of at most {MAX_EMAIL_LENGTH} characters.")
+    return email
+
+
+def _ascii_domain(domain: str) -> str:
+    try:
+        return punycode(domain)
+    except UnicodeError:
+        raise ValidationError("Enter a valid email address.") from None

@@ -286,13 +286,18 @@ def can_remove_member(actor: Actor, member: MemberFacts) -> Decision:
     return _not_suspended(actor)
 
 
+def can_transfer_away(actor: Actor) -> Decision:
+    """The owner may hand the account to somebody: to whom is the next question."""
+    return _owner(actor, "transfer the ownership") and _not_suspended(actor)
+
+
 def can_transfer_ownership(actor: Actor, to: MemberFacts) -> Decision:
     """The owner hands the account to another member."""
     if to.account_id != actor.account_id:
         return Denied("Ownership goes to a member of the account.")
     if to.user_id == actor.user_id:
         return Denied("You own this account already.")
-    return _owner(actor, "transfer the ownership") and _not_suspended(actor)
+    return can_transfer_away(actor)
 
 
 # Accounts
@@ -336,6 +341,11 @@ def can_open_account(actor: Actor, owner_id: UUID) -> Decision:
 def can_suspend_account(actor: Actor, reason: str) -> Decision:
     """Operators suspend and resume an account, with a reason."""
     return _operator(actor, reason)
+
+
+def can_close_user(actor: Actor, user_id: UUID) -> Decision:
+    """Everybody deletes their own user, and nobody another's."""
+    return True if actor.via == "session" and actor.user_id == user_id else Denied("You can only delete your own user.")
 
 
 def can_deactivate_user(actor: Actor, reason: str) -> Decision:

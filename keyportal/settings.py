@@ -3,6 +3,8 @@
 Each environment variable is read in this file and nowhere else; `.env.example` explains them all.
 """
 
+import base64
+import hashlib
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -163,6 +165,11 @@ CACHES = {
     else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "keyportal_cache"}
 }
 
+# What is encrypted at rest, such as mails that hold links. The first key encrypts, all of them decrypt.
+ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[]) or [
+    base64.urlsafe_b64encode(hashlib.sha256(f"keyportal encryption {SECRET_KEY}".encode()).digest()).decode()
+]
+
 # People and how they sign in
 
 AUTH_USER_MODEL = "accounts.User"
@@ -181,6 +188,7 @@ LOGIN_REDIRECT_URL = "home"
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_FORMS = {"login": "accounts.login.EmailLoginForm"}
 ACCOUNT_SIGNUP_FORM_CLASS = "accounts.forms.SignupForm"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
@@ -192,6 +200,11 @@ ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_CHANGE_EMAIL = True  # one address a person; a new one counts once it is confirmed
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+# How long a sign-in is recent enough for acts that matter, such as creating a key.
+FRESH_SIGN_IN_MINUTES = whole_number("FRESH_SIGN_IN_MINUTES", 10)
+ACCOUNT_REAUTHENTICATION_TIMEOUT = FRESH_SIGN_IN_MINUTES * 60
 SIGNUP_OPEN = env.bool("SIGNUP_OPEN", default=True)
 DEMO_PASSWORD = env.str("DEMO_PASSWORD", default="")
 
@@ -219,6 +232,11 @@ if KEY_HASH_MEMORY_KIB < 8 * KEY_HASH_PARALLELISM:
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
+# Mails are kept in the transaction that asks for them, and sent by this transport when it is committed.
+MAIL_TRANSPORT = EMAIL_CONFIG["EMAIL_BACKEND"]
+EMAIL_BACKEND = "accounts.outbox.OutboxBackend"
+MAIL_IN_BACKGROUND = True
+INVITATIONS_PER_DAY = whole_number("INVITATIONS_PER_DAY", 50)
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"KeyPortal <keyportal@{PUBLIC_HOST}>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL

@@ -14,6 +14,7 @@ from django.test import Client
 
 from accounts.models import Account, User
 from tests import factories
+from tests.sessions import browser_of
 
 pytest_plugins = ["tests.flushing"]
 
@@ -57,14 +58,8 @@ def cast(db: None) -> factories.Cast:
 
 @pytest.fixture
 def signed_in() -> Callable[[User], Client]:
-    """A browser in which `user` is signed in."""
-
-    def client_of(user: User) -> Client:
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return client_of
+    """A browser in which `user` has signed in just now."""
+    return browser_of
 
 
 @pytest.fixture

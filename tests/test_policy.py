@@ -82,6 +82,7 @@ TABLE: dict[str, tuple[Rule, str]] = {
     "remove a member": (lambda a: policy.can_remove_member(a, WRITER), "xx------"),
     "remove the owner": (lambda a: policy.can_remove_member(a, OWNER), "--------"),
     "transfer the ownership": (lambda a: policy.can_transfer_ownership(a, WRITER), "x-------"),
+    "transfer the ownership at all": (policy.can_transfer_away, "x-------"),
     "edit the account": (policy.can_edit_account, "xx------"),
     "let keys manage members": (policy.can_let_keys_manage_members, "x-------"),
     "delete the account": (policy.can_delete_account, "x-------"),
@@ -92,6 +93,8 @@ TABLE: dict[str, tuple[Rule, str]] = {
     "suspend an account": (lambda a: policy.can_suspend_account(a, "breach"), "------x-"),
     "deactivate a user": (lambda a: policy.can_deactivate_user(a, "left"), "------x-"),
     "deactivate a user without a reason": (lambda a: policy.can_deactivate_user(a, ""), "--------"),
+    "delete one's own user": (lambda a: policy.can_close_user(a, ME), "xxxxxx--"),
+    "delete another's user": (lambda a: policy.can_close_user(a, OTHER), "--------"),
     "rescue an account": (lambda a: policy.can_rescue_account(a, "owner gone"), "------x-"),
 }
 

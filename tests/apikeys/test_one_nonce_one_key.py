@@ -15,6 +15,7 @@ from accounts.audit import AuditEvent
 from accounts.models import User
 from apikeys.models import ApiKey
 from tests import factories
+from tests.sessions import browser_of
 
 NONCE = "one-nonce-for-one-key"
 AT_ONCE = 20
@@ -29,9 +30,7 @@ def urls(cast: factories.Cast) -> dict[str, str]:
 
 
 def browser(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
+    return browser_of(user)
 
 
 def created() -> int:

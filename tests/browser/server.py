@@ -146,6 +146,7 @@ def _environment(folder: Path, settings: dict[str, Any], *, port: int) -> dict[s
         "DEBUG": "false",
         "SECRET_KEY": settings["secret_key"],
         "DEMO_PASSWORD": settings["password"],
+        "FRESH_SIGN_IN_MINUTES": "120",  # a whole run signs in once
         "DATABASE_URL": f"sqlite:///{folder / DATABASE}",
         "CACHE_URL": "",
         "EMAIL_URL": "consolemail://",

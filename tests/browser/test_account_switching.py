@@ -24,7 +24,7 @@ def test_the_bar_switches_the_account_and_its_rights(open_as: Callable[..., Page
     expect(nav.get_by_role("link", name="Service API keys")).to_have_count(0)
 
     switch_to(page, "Globex")
-    expect(page.locator("dl.lines")).to_contain_text("Globex")
+    expect(page.locator(".page-head")).to_contain_text("Globex")
     expect(page.locator("dl.lines")).to_contain_text("Admin")
     nav.get_by_role("link", name="Service API keys").click()
     expect(page.get_by_role("main")).to_contain_text("Keys of Globex itself")
@@ -71,4 +71,4 @@ def test_two_tabs_in_two_accounts_never_mix(open_as: Callable[..., Page], server
 def switch_to(page: Page, account: str) -> None:
     page.locator("summary").filter(has_text="Switch account").click()
     page.get_by_role("banner").get_by_role("link", name=account).click()
-    expect(page.locator("dl.lines")).to_contain_text(account)
+    expect(page.locator(".page-head")).to_contain_text(account)

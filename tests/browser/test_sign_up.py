@@ -32,8 +32,8 @@ def test_a_newcomer_signs_up_signs_out_and_resets_the_password(open_as: Callable
     expect(page.get_by_role("heading", name="User API keys")).to_be_visible()
 
     # The first account is named after the address.
-    page.get_by_role("navigation", name="Settings").get_by_role("link", name="General").click()
-    expect(page.locator("dl.lines")).to_contain_text("nina")
+    page.get_by_role("list", name="Account settings").get_by_role("link", name="General").click()
+    expect(page.locator(".page-head")).to_contain_text("nina")
     expect(page.locator("dl.lines")).to_contain_text("Owner")
 
     sign_out(page)

@@ -16,6 +16,7 @@ from accounts.models import Account, Membership, User
 from apikeys.models import ApiKey
 from keyportal.policy import Role
 from tests import factories
+from tests.sessions import browser_of
 
 ME, CHECKS = "/v1/accounts/me", "/v1/checks"
 Call = Callable[..., Any]
@@ -97,8 +98,7 @@ def test_a_member_added_again_has_their_keys_back_with_the_role_of_now(cast: fac
 def test_a_lowered_role_holds_on_the_next_request(cast: factories.Cast, call_api: Call) -> None:
     key = factories.user_key(cast.adam)[1]
     service = factories.service_key(cast.acme, Role.ADMIN)[1]
-    adam = Client()
-    adam.force_login(cast.adam)
+    adam = browser_of(cast.adam)
     assert role_of(call_api(ME, key, cast.acme)) is Role.ADMIN
     Membership.objects.filter(user=cast.adam).update(stored_role=Role.READ_ONLY)
     assert role_of(call_api(ME, key, cast.acme)) is Role.READ_ONLY
@@ -128,8 +128,7 @@ def test_a_deactivated_user_s_keys_and_sessions_are_dead_everywhere_and_their_se
 ) -> None:
     cast.globex.add_member(cast.olivia, Role.ADMIN, by=operator_at_shell())
     key, service = factories.user_key(cast.olivia)[1], factories.service_key(cast.acme)[1]
-    olivia = Client()
-    olivia.force_login(cast.olivia)
+    olivia = browser_of(cast.olivia)
     User.objects.filter(pk=cast.olivia.pk).update(is_active=False)
     for response in (call_api(ME, key, cast.acme), call_api(ME, key, cast.globex), call_api("/v1/accounts", key)):
         assert response.status_code == 401
@@ -167,8 +166,7 @@ def test_a_suspended_account_leaves_the_list_and_the_other_accounts_alone(cast: 
 
 def test_in_a_suspended_account_nothing_is_made_and_keys_can_still_be_deleted(cast: factories.Cast) -> None:
     service, _ = factories.service_key(cast.acme)
-    olivia = Client()
-    olivia.force_login(cast.olivia)
+    olivia = browser_of(cast.olivia)
     Account.objects.filter(pk=cast.acme.pk).update(suspended_at=timezone.now())
     form = {"name": "No", "role": "READ_ONLY", "expires": "30", "nonce": "a-nonce-of-suspension"}
     assert olivia.post(reverse("service_key_new", args=[cast.acme.pk]), form).status_code == 403

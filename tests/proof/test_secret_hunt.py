@@ -10,6 +10,7 @@ import itertools
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import argon2
 import pytest
@@ -24,6 +25,7 @@ from keyportal.policy import Role
 from tests import factories
 from tests.proof.doors import ADMIN, ALLAUTH, OURS, doors_of
 from tests.proof.hunt import Hunt
+from tests.sessions import browser_of
 
 _nonces = (f"a-nonce-of-the-hunt-{n}" for n in itertools.count())
 
@@ -42,8 +44,8 @@ def hunt(debug: bool, db: None) -> Iterator[Hunt]:
 
 
 def browser(user: Any) -> Client:
-    client = Client(raise_request_exception=False)
-    client.force_login(user)
+    client = browser_of(user)
+    client.raise_request_exception = False
     return client
 
 
@@ -126,7 +128,9 @@ def _all_pages(cast: factories.Cast) -> Iterator[str]:
         yield reverse("admin:accounts_auditevent_change", args=[record.pk])
     for door in doors_of(OURS):
         if "public_id" not in door.route:
-            yield door.path(account_id=cast.acme.pk, section="api-keys")
+            yield door.path(
+                account_id=cast.acme.pk, section="api-keys", user_id=cast.rob.pk, invitation_id=uuid4(), token="no-such-token"
+            )
     for door in [*doors_of(ADMIN), *doors_of(ALLAUTH)]:
         if "<" not in door.route:
             yield door.path()

@@ -14,10 +14,12 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.access import person
+from accounts.invitations import Invitation
 from accounts.models import User
 from apikeys.models import ApiKey
 from keyportal.policy import GRANTABLE_ROLES, Role
 from tests import factories
+from tests.sessions import browser_of
 
 # What changes by looking: sign-ins, and the record of use.
 _LEFT_OUT = {"last_login", "last_used_at", "last_used_address", "last_used_client"}
@@ -29,16 +31,25 @@ class World:
 
     cast: factories.Cast
     service: ApiKey
+    invitation: Invitation = field(init=False)
     people: dict[str, User] = field(default_factory=dict)
     user_keys: dict[str, ApiKey] = field(default_factory=dict)
     plaintexts: dict[str, str] = field(default_factory=dict)
 
     def browser(self, asker: str) -> Client:
         """A browser in which `asker` is signed in; "gone" was deactivated since, "anon" is nobody."""
-        client = Client()
-        if asker in self.people:
-            client.force_login(self.people[asker])
-        return client
+        return browser_of(self.people[asker]) if asker in self.people else Client()
+
+    def values(self) -> dict[str, Any]:
+        """What the parameters of our own addresses stand for: Acme, one of its members, its open invitation, a key."""
+        return {
+            "account_id": self.cast.acme.pk,
+            "public_id": self.service.public_id,
+            "section": "general",
+            "user_id": self.cast.rob.pk,
+            "invitation_id": self.invitation.pk,
+            "token": "no-such-token",
+        }
 
     def machine(self, asker: str) -> Client:
         """A client of the API that sends the key of `asker`, and Acme as the account; "none" sends no key."""
@@ -80,6 +91,8 @@ def make_world() -> World:
     ended, world.plaintexts["sdeleted"] = factories.service_key(cast.acme, Role.ADMIN, name="Deleted service")
     ended.revoke(by=cast.actor(cast.olivia, cast.acme))
     factories.CheckFactory.create(account=cast.acme)
+    admin = cast.actor(cast.adam, cast.acme)
+    world.invitation, _ = Invitation.objects.invite(cast.acme, "waiting@example.com", Role.READ_ONLY, by=admin)
     User.objects.filter(pk=gone.pk).update(is_active=False)
     return world
 

@@ -95,7 +95,7 @@ def client_of(world: World, door: Door) -> Client:
 
 def path_of(world: World, door: Door, **changes: Any) -> str:
     key = world.service if "accounts" in door.route else world.own_key("O")
-    usual = {"account_id": world.cast.acme.pk, "public_id": key.public_id, "section": "general", "object_id": key.pk}
+    usual = {**world.values(), "public_id": key.public_id, "object_id": key.pk}
     foreign = {"content_type_id": 1, "app_label": "apikeys", "url": "x", "key": "key", "uidb36": "1"}
     return door.path(**{**usual, **foreign, **changes})
 

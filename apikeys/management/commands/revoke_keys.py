@@ -9,8 +9,8 @@ from django.core.exceptions import PermissionDenied
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.access import operator_at_shell
-from accounts.models import Account, User
-from apikeys.models import MAX_REASON_LENGTH, ApiKey, ApiKeyQuerySet
+from accounts.models import MAX_REASON_LENGTH, Account, User
+from apikeys.models import ApiKey, ApiKeyQuerySet
 
 
 class Command(BaseCommand):

@@ -1,0 +1,39 @@
+"""What operators do to accounts and people: the verb, and the mail that tells those concerned, in one transaction."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from accounts import mails
+from accounts.models import Account, User
+from keyportal.policy import Actor
+
+
+@transaction.atomic
+def suspend_account(account: Account, *, by: Actor, reason: str) -> None:
+    account.suspend(by=by, reason=reason)
+    mails.account_changed(account, "suspended", reason=reason)
+
+
+@transaction.atomic
+def resume_account(account: Account, *, by: Actor, reason: str) -> None:
+    account.resume(by=by, reason=reason)
+    mails.account_changed(account, "resumed", reason=reason)
+
+
+@transaction.atomic
+def rescue_account(account: Account, to: User, *, by: Actor, reason: str) -> None:
+    account.rescue(to, by=by, reason=reason)
+    mails.account_changed(account, f"handed over to {to.display_name}", reason=reason)
+
+
+@transaction.atomic
+def deactivate_user(user: User, *, by: Actor, reason: str) -> None:
+    user.deactivate(by=by, reason=reason)
+    mails.user_changed(user, "deactivated", reason=reason)
+
+
+@transaction.atomic
+def reactivate_user(user: User, *, by: Actor, reason: str) -> None:
+    user.reactivate(by=by, reason=reason)
+    mails.user_changed(user, "reactivated", reason=reason)
