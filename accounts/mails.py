@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
+from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.urls import reverse
 
@@ -16,35 +16,30 @@ from keyportal.policy import Role
 
 
 def send(template: str, to: Iterable[str], subject: str, **context: Any) -> None:
-    """One mail to each address, as text and HTML, from `templates/accounts/mails/<template>.txt` and `.html`."""
-    context |= {"public_url": settings.PUBLIC_URL, "subject": subject}
+    """One mail to each address, its text from `templates/accounts/mails/<template>.txt`; the outbox adds the HTML."""
     text = render_to_string(f"accounts/mails/{template}.txt", context)
-    html = render_to_string(f"accounts/mails/{template}.html", context)
     for address in to:
-        message = EmailMultiAlternatives(_one_line(subject), text, to=[address])
-        message.attach_alternative(html, "text/html")
-        message.send()
+        EmailMessage(_one_line(subject), text, to=[address]).send()
 
 
 def invitation(invitation: Invitation, token: str) -> None:
     link = settings.PUBLIC_URL + reverse("invitation", args=[token])
-    subject = f"{invitation.invited_by} invites you to {invitation.account.name}"
+    subject = f"{invitation.invited_by.display_name} invites you to {invitation.account.name}"
     role = Role(invitation.role).label
     send("invitation", [invitation.email], subject, invitation=invitation, role=role, link=link)
 
 
-def account_changed(account: Account, what: str, *, reason: str) -> None:
+def account_changed(account: Account, what: str, effect: str, *, reason: str) -> None:
     """Tell the owner and the admins what an operator did to their account."""
     admins = account.members.filter(memberships__account=account, memberships__stored_role=Role.ADMIN, is_active=True)
+    addresses = admins.distinct().values_list("email", flat=True)
     subject = f"{account.name} was {what}"
-    send(
-        "account_changed", admins.distinct().values_list("email", flat=True), subject, account=account, what=what, reason=reason
-    )
+    send("account_changed", addresses, subject, account=account, what=what, effect=effect, reason=reason)
 
 
-def user_changed(user: User, what: str, *, reason: str) -> None:
+def user_changed(user: User, what: str, effect: str, *, reason: str) -> None:
     """Tell a person what an operator did to their user."""
-    send("user_changed", [user.email], f"Your user was {what}", user=user, what=what, reason=reason)
+    send("user_changed", [user.email], f"Your user was {what}", user=user, what=what, effect=effect, reason=reason)
 
 
 def _one_line(subject: str) -> str:

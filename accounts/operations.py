@@ -8,32 +8,36 @@ from accounts import mails
 from accounts.models import Account, User
 from keyportal.policy import Actor
 
+_DEACTIVATED = "Your sessions have ended and your user keys are refused. Service keys you made keep working."
+
 
 @transaction.atomic
 def suspend_account(account: Account, *, by: Actor, reason: str) -> None:
     account.suspend(by=by, reason=reason)
-    mails.account_changed(account, "suspended", reason=reason)
+    mails.account_changed(
+        account, "suspended", "Its API keys are refused, and nothing can be changed but deleting keys.", reason=reason
+    )
 
 
 @transaction.atomic
 def resume_account(account: Account, *, by: Actor, reason: str) -> None:
     account.resume(by=by, reason=reason)
-    mails.account_changed(account, "resumed", reason=reason)
+    mails.account_changed(account, "resumed", "Its API keys work again.", reason=reason)
 
 
 @transaction.atomic
 def rescue_account(account: Account, to: User, *, by: Actor, reason: str) -> None:
     account.rescue(to, by=by, reason=reason)
-    mails.account_changed(account, f"handed over to {to.display_name}", reason=reason)
+    mails.account_changed(account, f"handed over to {to.display_name}", "They are its owner now.", reason=reason)
 
 
 @transaction.atomic
 def deactivate_user(user: User, *, by: Actor, reason: str) -> None:
     user.deactivate(by=by, reason=reason)
-    mails.user_changed(user, "deactivated", reason=reason)
+    mails.user_changed(user, "deactivated", _DEACTIVATED, reason=reason)
 
 
 @transaction.atomic
 def reactivate_user(user: User, *, by: Actor, reason: str) -> None:
     user.reactivate(by=by, reason=reason)
-    mails.user_changed(user, "reactivated", reason=reason)
+    mails.user_changed(user, "reactivated", "You may sign in again, and the user keys you had work again.", reason=reason)

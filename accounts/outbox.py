@@ -21,11 +21,14 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.db import close_old_connections, models, transaction
 from django.utils import timezone
 
+from accounts.letter import as_html
+
 logger = logging.getLogger(__name__)
 
-MOST_ATTEMPTS = 12
-# Doubled with each attempt: twelve of them take about two days.
-FIRST_RETRY = timedelta(minutes=1)
+MOST_ATTEMPTS = 10
+# Longer than any transport takes, since the mail is nobody else's meanwhile; doubled with each attempt, so that
+# ten of them take three and a half days.
+FIRST_RETRY = timedelta(minutes=5)
 
 
 class Mail(models.Model):
@@ -112,10 +115,13 @@ def _sender() -> ThreadPoolExecutor:
 def _mail_of(message: EmailMessage) -> Mail:
     if message.attachments or message.content_subtype != "plain":
         raise ValueError("The outbox keeps plain text with alternatives; attachments need a column first.")
+    subject, text = str(message.subject), str(message.body)
     alternatives = [list(alternative) for alternative in getattr(message, "alternatives", [])]
+    if not alternatives:
+        alternatives = [[as_html(subject, text), "text/html"]]
     content: dict[str, Any] = {
-        "subject": message.subject,
-        "body": message.body,
+        "subject": subject,
+        "body": text,
         "from_email": message.from_email,
         "to": message.to,
         "cc": message.cc,
@@ -125,7 +131,7 @@ def _mail_of(message: EmailMessage) -> Mail:
         "alternatives": alternatives,
     }
     encrypted = _cipher().encrypt(json.dumps(content, default=str).encode()).decode()
-    return Mail(recipients=", ".join(message.to), subject=str(message.subject)[:300], content=encrypted)
+    return Mail(recipients=", ".join(message.to), subject=subject[:300], content=encrypted)
 
 
 def _message_of(mail: Mail) -> EmailMultiAlternatives:
