@@ -66,22 +66,17 @@ def as_member(view: Callable[Concatenate[PageRequest, Account, P], HttpResponse]
     return wrapped
 
 
-def fresh(view: Callable[Concatenate[PageRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
-    """For acts that need a recent sign-in: asks for the password again after 10 minutes, then goes on with the form."""
-
-    @wraps(view)
-    def wrapped(request: PageRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        if request.method == "POST":
-            require_fresh(request)
-        return view(request, *args, **kwargs)
-
-    return wrapped
-
-
 def require_fresh(request: HttpRequest) -> None:
-    """Go on, or keep the form that was sent, ask for the password, and then answer the form."""
-    if not signed_in_lately(request):
-        raise ReauthenticationRequired
+    """Go on, or keep the form that was sent, ask for the password, and then answer the form.
+
+    Views ask this last, of somebody who may and of a form that is good.
+    """
+    if signed_in_lately(request):
+        return
+    # allauth keeps the query with the form, in `request.GET`, yet answers the form only where its address shows none.
+    request.GET.lists()
+    request.META["QUERY_STRING"] = ""
+    raise ReauthenticationRequired
 
 
 def signed_in_lately(request: HttpRequest) -> bool:

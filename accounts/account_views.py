@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from accounts.access import PageRequest, as_member, fresh
+from accounts.access import PageRequest, as_member, require_fresh
 from accounts.forms import ConfirmNameForm, NameForm, TransferForm
 from accounts.members import consequences_of_leaving
 from accounts.models import Account
@@ -34,12 +34,12 @@ def general(request: PageRequest, account: Account) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@fresh
 @as_member
 def transfer(request: PageRequest, account: Account) -> HttpResponse:
     policy.require(policy.can_transfer_away(request.actor))
     form = TransferForm(request.POST if request.method == "POST" else None, account=account)
     if request.method == "POST" and form.is_valid():
+        require_fresh(request)
         to = form.cleaned_data["user_id"]
         account.transfer(to, by=request.actor)
         messages.success(request, f"{to.display_name} owns {account.name} now. You are an admin.")
@@ -59,12 +59,12 @@ def leave(request: PageRequest, account: Account) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@fresh
 @as_member
 def delete(request: PageRequest, account: Account) -> HttpResponse:
     policy.require(policy.can_delete_account(request.actor))
     form = ConfirmNameForm(request.POST if request.method == "POST" else None, name=account.name)
     if request.method == "POST" and form.is_valid():
+        require_fresh(request)
         account.close(by=request.actor)
         messages.success(request, f"{account.name} was deleted.")
         return see_other(reverse("user_keys"))

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import mails
-from accounts.access import PageRequest, as_member, fresh, require_fresh
+from accounts.access import PageRequest, as_member, require_fresh
 from accounts.forms import InviteForm, RoleForm
 from accounts.invitations import Invitation
 from accounts.members import consequences_of_leaving, list_members
@@ -58,15 +58,17 @@ def _invite(request: PageRequest, account: Account, email: str, role: Role) -> N
 
 
 @require_POST
-@fresh
 @as_member
 def change_role(request: PageRequest, account: Account, user_id: UUID) -> HttpResponse:
     member = get_object_or_404(account.memberships.select_related("account", "user"), user_id=user_id)
     form = RoleForm(request.POST)
     if not form.is_valid():
         return _page(request, account, role_error=form.errors["role"][0])
-    member.change_role(form.cleaned_data["role"], by=request.actor)
-    messages.success(request, f"{member.user.display_name} is {form.cleaned_data['role'].label} now.")
+    role = form.cleaned_data["role"]
+    policy.require(policy.can_change_role(request.actor, member, role))
+    require_fresh(request)
+    member.change_role(role, by=request.actor)
+    messages.success(request, f"{member.user.display_name} is {role.label} now.")
     return see_other(reverse("members", args=[account.pk]))
 
 
@@ -87,6 +89,7 @@ def remove(request: PageRequest, account: Account, user_id: UUID) -> HttpRespons
 @as_member
 def resend(request: PageRequest, account: Account, invitation_id: UUID) -> HttpResponse:
     invitation = _invitation(account, invitation_id)
+    policy.require(policy.can_invite(request.actor, Role(invitation.role)))
     if invitation.role == Role.ADMIN:
         require_fresh(request)
     with transaction.atomic():

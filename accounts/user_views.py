@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from accounts.access import PageRequest, as_oneself, fresh
+from accounts.access import PageRequest, as_oneself, require_fresh
 from accounts.forms import ConfirmNameForm, ProfileForm
 from keyportal.http import see_other
 
@@ -31,13 +31,13 @@ def general(request: PageRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@fresh
 @as_oneself
 def delete(request: PageRequest) -> HttpResponse:
     """Delete one's own user, the address typed; who owns accounts is told which, and the way out."""
     owned = list(request.user.owned_accounts.filter(deleted_at=None).order_by("name"))
     form = ConfirmNameForm(request.POST if request.method == "POST" else None, name=request.user.email)
     if request.method == "POST" and not owned and form.is_valid():
+        require_fresh(request)
         request.user.close(by=request.actor)
         logout(request)
         messages.success(request, "Your user was deleted, and your keys with it.")

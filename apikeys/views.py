@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.access import PageRequest, as_member, as_oneself, fresh, membership_used_last
+from accounts.access import PageRequest, as_member, as_oneself, membership_used_last, require_fresh
 from accounts.audit import AuditEvent
 from accounts.models import Account
 from apikeys.forms import DeleteKeyForm, ServiceKeyForm, UserKeyForm
@@ -41,7 +41,6 @@ def user_keys(request: PageRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@fresh
 @as_oneself
 def user_key_new(request: PageRequest) -> HttpResponse:
     form = UserKeyForm(request.POST if request.method == "POST" else None)
@@ -96,7 +95,6 @@ def service_keys(request: PageRequest, account: Account) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@fresh
 @as_member
 @_service_keys_visible
 def service_key_new(request: PageRequest, account: Account) -> HttpResponse:
@@ -150,6 +148,7 @@ def _create(
 ) -> HttpResponse:
     """The empty form on GET; on POST the new key, shown once, or the form again with what is wrong."""
     if request.method == "POST" and form.is_valid():
+        require_fresh(request)
         try:
             key, secret = issue(**form.as_arguments())
         except AlreadyShown as shown:

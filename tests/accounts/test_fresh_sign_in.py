@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 import time_machine
@@ -200,10 +200,28 @@ def test_what_is_no_longer_allowed_when_the_password_comes_is_refused(cast: Cast
     assert cast.acme.memberships.get(user=cast.rob).role is Role.READ_ONLY
 
 
-def test_a_form_with_a_mistake_comes_back_to_be_mended(cast: Cast) -> None:
+def test_a_form_with_a_mistake_comes_back_before_any_password(cast: Cast) -> None:
     act, browser = acts(cast)["create a user key"], browser_of(cast.rob, TEN_MINUTES)
-    browser.post(act.url, act.fields | {"name": ""})
-    assert confirm(browser, act.url).status_code == 400
+    assert browser.post(act.url, act.fields | {"name": ""}).status_code == 400
+    assert is_asked(browser.post(act.url, act.fields), act)
+
+
+@pytest.mark.parametrize(
+    "name", ["create a service key", "invite an admin", "invite an admin again", "change a role", "transfer the ownership"]
+)
+def test_who_may_not_is_told_so_and_asked_for_no_password(cast: Cast, name: str) -> None:
+    act = acts(cast)[name]
+    assert browser_of(cast.wendy, TEN_MINUTES).post(act.url, act.fields).status_code == 403
+
+
+def test_a_filtered_list_of_the_admin_keeps_its_filter_through_the_password(cast: Cast) -> None:
+    """All that the filter found is chosen: without the filter that would be everybody."""
+    url, browser = "/admin/accounts/user/?q=rob@", browser_of(cast.oscar, TEN_MINUTES)
+    fields = {"action": "deactivate_selected", "select_across": "1", "_selected_action": str(cast.rob.pk)}
+    asked = browser.post(url, fields | {"reason": "breach", "confirm": "yes"})
+    (back,) = parse_qs(urlsplit(asked["Location"]).query)["next"]
+    assert confirm(browser, back).status_code == 302
+    assert [user.email for user in User.objects.filter(is_active=False)] == ["rob@example.com"]
 
 
 def test_the_password_leads_to_no_other_site(cast: Cast) -> None:
