@@ -55,7 +55,7 @@ def leave(request: PageRequest, account: Account) -> HttpResponse:
         request.membership.remove(by=request.actor)
         messages.success(request, f"You have left {account.name}.")
         return see_other(reverse("user_keys"))
-    return _page(request, account, dialog="leave", consequences=consequences_of_leaving(request.membership))
+    return _page(request, account, dialog="leave", **consequences_of_leaving(request.membership, request.actor))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -79,6 +79,7 @@ def _page(request: PageRequest, account: Account, *, form: NameForm | None = Non
         "form": form or NameForm(initial={"name": account.name}),
         "can_edit": policy.can_edit_account(actor),
         "can_transfer": policy.can_transfer_away(actor),
+        "transfer_to": account.heirs().exists(),
         "can_leave": policy.can_remove_member(actor, request.membership),
         "can_delete": policy.can_delete_account(actor),
     }

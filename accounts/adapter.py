@@ -27,7 +27,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """A closed installation still lets in whom somebody has invited."""
         invited = Invitation.objects.by_token_hash(request.session.get(INVITATION))
-        return bool(settings.SIGNUP_OPEN) or (invited is not None and not invited.ended)
+        return bool(settings.SIGNUP_OPEN or (invited and invited.open_to_anybody()))
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         """The new person, and with them their first account, in one transaction."""
@@ -62,7 +62,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def _invitation(self, request: HttpRequest, email: str) -> Invitation | None:
         """The open invitation of this session, where it was sent to just this address."""
         found = Invitation.objects.by_token_hash(request.session.get(INVITATION))
-        return found if found and not found.ended and found.email == email.lower() else None
+        return found if found and found.open_to_anybody() and found.email == email.lower() else None
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Links lead to `PUBLIC_URL`, whatever Host header the request brought."""

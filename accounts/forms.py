@@ -110,8 +110,7 @@ class TransferForm(ConfirmNameForm):
 
     def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
         super().__init__(*args, name=account.name, **kwargs)
-        others = account.members.filter(is_active=True).exclude(pk=account.owner_id).order_by("name", "email")
-        self.fields["user_id"].queryset = others  # type: ignore[attr-defined]
+        self.fields["user_id"].queryset = account.heirs()  # type: ignore[attr-defined]
 
 
 class SignupForm(forms.Form):

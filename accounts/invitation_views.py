@@ -13,9 +13,9 @@ from accounts.access import INVITATION, PageRequest, as_oneself
 from accounts.invitations import Invitation
 from accounts.models import User
 from keyportal.http import see_other
-from keyportal.policy import Denied, Role
+from keyportal.policy import Role
 
-UNKNOWN = Denied("This invitation does not exist, or a newer one was sent.")
+UNKNOWN = "This invitation does not exist, or a newer one was sent."
 
 
 @login_not_required
@@ -24,17 +24,18 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
     """What is offered, by whom, and what to do: accept, sign in, sign up; or why it can't be accepted."""
     found = Invitation.objects.by_token(token)
     if found is None:
-        return render(request, "accounts/invitation.html", {"denied": UNKNOWN}, status=404)
+        return render(request, "accounts/invitation.html", {"refusal": UNKNOWN}, status=404)
     user = request.user if isinstance(request.user, User) else None
-    decision = found.acceptable_by(user) if user else (Denied(found.ended) if found.ended else True)
+    standing = found.open_to_anybody()
+    decision = found.acceptable_by(user) if user else standing
     if user is None and decision is True:
         # Who signs up now with just this address joins this account, and needs no other proof that mail reaches them.
         request.session[INVITATION] = found.token_hash
     context = {
         "invitation": found,
         "role_label": Role(found.role).label,
-        "denied": decision if isinstance(decision, Denied) else None,
-        "wrong_address": bool(user) and not found.ended and user.email != found.email,  # type: ignore[union-attr]
+        "refusal": "" if decision is True else str(decision),
+        "wrong_address": bool(standing and user and user.email != found.email),
         "token": token,
     }
     return render(request, "accounts/invitation.html", context)
@@ -45,7 +46,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
 def accept(request: PageRequest, token: str) -> HttpResponse:
     found = Invitation.objects.by_token(token)
     if found is None:
-        return render(request, "accounts/invitation.html", {"denied": UNKNOWN}, status=404)
+        return render(request, "accounts/invitation.html", {"refusal": UNKNOWN}, status=404)
     membership = found.accept(by=request.actor)
     request.session.pop(INVITATION, None)
     messages.success(request, f"Welcome to {found.account.name}. You are {membership.role.label} there.")

@@ -110,13 +110,20 @@ class Invitation(models.Model):
             return "This invitation has expired. Ask for another."
         return ""
 
-    def acceptable_by(self, user: User) -> policy.Decision:
-        """Whether `user` may accept now. Only the address it was sent to may; nobody's role changes by it."""
+    def open_to_anybody(self) -> policy.Decision:
+        """Whether it still stands, whoever asks: not ended, and its inviter may still invite with this role."""
         if self.ended:
             return policy.Denied(self.ended)
         inviter = self.account.present(Actor(via="session", user_id=self.invited_by_id))
         if not policy.can_invite(inviter, Role(self.role)):
             return policy.Denied("The person who invited you may no longer do so. Ask for another invitation.")
+        return True
+
+    def acceptable_by(self, user: User) -> policy.Decision:
+        """Whether `user` may accept now. Only the address it was sent to may; nobody's role changes by it."""
+        standing = self.open_to_anybody()
+        if not standing:
+            return standing
         if user.email != self.email:
             return policy.Denied("This invitation was sent to another address.")
         if self.account.memberships.filter(user=user).exists():

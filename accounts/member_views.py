@@ -82,7 +82,7 @@ def remove(request: PageRequest, account: Account, user_id: UUID) -> HttpRespons
         messages.success(request, f"{member.user.display_name} was removed from {account.name}.")
         leaves = member.user_id == request.user.pk
         return see_other(reverse("user_keys") if leaves else reverse("members", args=[account.pk]))
-    return _page(request, account, dialog="remove", target=member, consequences=consequences_of_leaving(member))
+    return _page(request, account, dialog="remove", target=member, **consequences_of_leaving(member, request.actor))
 
 
 @require_POST

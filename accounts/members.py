@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Count, Max, Q
 from django.utils import timezone
@@ -66,10 +67,12 @@ class Consequences:
     lasting_service_keys: int
 
 
-def consequences_of_leaving(membership: Membership) -> Consequences:
+def consequences_of_leaving(membership: Membership, actor: Actor) -> dict[str, Any]:
+    """What the dialog says before somebody leaves or is removed, and whether the asker may look at the service keys."""
     now = timezone.now()
     usable = Q(revoked_at=None, suspended_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now))
-    return Consequences(
+    consequences = Consequences(
         stopping_keys=membership.user.api_keys.filter(usable).count(),
         lasting_service_keys=membership.account.service_keys.filter(usable, created_by=membership.user).count(),
     )
+    return {"consequences": consequences, "service_keys_visible": policy.can_see_service_keys(actor)}

@@ -231,6 +231,10 @@ class Account(models.Model):
                 account.save()
                 account.record(AuditEvent.Action.ACCOUNT_RENAMED, by=by, was=was)
 
+    def heirs(self) -> models.QuerySet[User]:
+        """The members to whom the ownership may go."""
+        return self.members.filter(is_active=True).exclude(pk=self.owner_id).order_by("name", "email")
+
     def transfer(self, to: User, *, by: Actor) -> None:
         """Make the member `to` the owner; the old owner becomes Admin. Raises Conflict for who was faster."""
         with transaction.atomic():

@@ -7,6 +7,7 @@ ACCOUNT = "settings/accounts/<uuid:account_id>"
 urlpatterns = [
     path("", views.home, name="home"),
     path("settings/account/<slug:section>", views.account_section, name="account_section"),
+    path("settings/accounts/new", views.open_account, name="account_new"),
     path("settings/user/general", user_views.general, name="user_general"),
     path("settings/user/delete", user_views.delete, name="user_delete"),
     path(f"{ACCOUNT}/general", account_views.general, name="account_general"),

@@ -68,6 +68,14 @@ def when(value: dt.datetime | None) -> str:
 
 
 @register.simple_tag
+def until(value: dt.datetime) -> str:
+    """A coming moment in whole days ("in 6 days"), the exact one as its title."""
+    value = _utc(value)
+    days = (value.date() - timezone.now().astimezone(dt.UTC).date()).days
+    return _time(value, f"in {days} days" if days > 1 else "tomorrow" if days == 1 else "today")
+
+
+@register.simple_tag
 def day(value: dt.date | None) -> str:
     """A day ("2 Nov 2026"); of a datetime, its day in UTC with the exact moment as its title."""
     if value is None:

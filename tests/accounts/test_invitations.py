@@ -212,6 +212,9 @@ def test_it_is_refused_when_the_inviter_could_no_longer_invite(cast: Cast, nina:
         "suspended": lambda: cast.acme.suspend(by=operator_at_shell(), reason="breach"),
         "closed": lambda: cast.acme.close(by=olivia),
     }[end]()
+    said = "withdrawn" if end == "closed" else "may no longer do so"
+    for browser in (Client(), signed_in(nina)):
+        assert said in browser.get(f"/invitations/{token}").content.decode()
     assert accept(signed_in(nina), token) == 409
     assert role_of(nina, cast) is None
 

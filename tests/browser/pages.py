@@ -174,6 +174,54 @@ def empty_service_keys(page: Page, server: Server) -> None:
     expect(page.get_by_role("heading", name="No service API keys yet")).to_be_visible()
 
 
+def invited(address: str, then: str = "") -> Open:
+    """The page of an invitation to `address`, sent by Olivia, after `then` was run on it in the server's shell."""
+
+    def open_(page: Page, server: Server) -> None:
+        email = address or unseen()
+        path = _invite(server, email)
+        if then:
+            server.manage("shell", "-c", f"{_SHELL}; i = Invitation.objects.get(email='{email}', withdrawn_at=None); {then}")
+        page.goto(path)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+    return open_
+
+
+_SHELL = (
+    "from accounts.invitations import Invitation; from accounts.models import *; from accounts.access import person; "
+    "from keyportal.policy import Role; from django.utils import timezone; "
+    "o = User.objects.get(email='olivia@example.com'); a = Account.objects.get(name='Acme Ltd', owner=o)"
+)
+
+
+def _invite(server: Server, email: str) -> str:
+    """The path of a new invitation's link; an older one to the same address is withdrawn."""
+    said = server.manage(
+        "shell",
+        "-c",
+        f"{_SHELL}; Invitation.objects.pending().filter(email='{email}').update(withdrawn_at=timezone.now()); "
+        f"print('token', Invitation.objects.invite(a, '{email}', Role.READ_WRITE, by=a.present(person(o)))[1])",
+    )
+    return f"/invitations/{said.split()[-1]}"
+
+
+def waiting_list(page: Page, server: Server) -> None:
+    """Members with an invitation that is open and one that has expired."""
+    _invite(server, unseen())
+    late = unseen()
+    _invite(server, late)
+    server.manage("shell", "-c", f"{_SHELL}; Invitation.objects.filter(email='{late}').update(expires_at=timezone.now())")
+    page.goto(f"/settings/accounts/{server.account_id}/members")
+    page.locator("summary", has_text="What each role can do").click()
+
+
+def remove_dialog(page: Page, server: Server) -> None:
+    page.goto(f"/settings/accounts/{server.account_id}/members")
+    page.get_by_role("link", name="Remove Wendy Wu").click()
+    expect(page.get_by_role("alertdialog")).to_be_visible()
+
+
 def menu(words: str) -> Open:
     def open_(page: Page, server: Server) -> None:
         page.goto(steps.USER_KEYS)
@@ -245,6 +293,19 @@ PLACES = {
     "members": Place("olivia", at("/settings/accounts/A/members")),
     "members as a reader": Place("rob", at("/settings/accounts/A/members")),
     "invite": Place("olivia", at("/settings/accounts/A/members/invite")),
+    "waiting to join": Place("olivia", waiting_list),
+    "remove a member": Place("olivia", remove_dialog),
+    "invited, signed out": Place(None, invited("")),
+    "invited, signed in": Place("eve", invited("eve@example.com")),
+    "invited, wrong address": Place("eve", invited("")),
+    "invited, expired": Place(None, invited("", "i.expires_at = timezone.now(); i.save()")),
+    "invited, withdrawn": Place("eve", invited("eve@example.com", "i.withdrawn_at = timezone.now(); i.save()")),
+    "invited, already a member": Place(
+        "rob", invited("", "Invitation.objects.filter(email='rob@example.com').delete(); i.email = 'rob@example.com'; i.save()")
+    ),
+    "invited, by nobody any more": Place(
+        None, invited("", "i.invited_by = User.objects.get(email='rob@example.com'); i.save()")
+    ),
     "no such invitation": Place(None, at("/invitations/unknown")),
     "user general": Place("olivia", at("/settings/user/general")),
     "delete user": Place("rob", at("/settings/user/delete")),

@@ -93,9 +93,10 @@ class Server:
         while time.monotonic() < deadline:
             mails = re.split(r"^-{79}$", self.console, flags=re.MULTILINE)
             mine = [mail for mail in mails if re.search(rf"^To: .*{re.escape(address)}", mail, re.MULTILINE)]
-            links = [link for mail in mine for link in re.findall(rf"{re.escape(self.url + path)}\S+", mail)]
-            if links:
-                return str(links[-1])
+            # The newest mail's first link: that of its text, before that of its HTML.
+            links = [re.search(rf"{re.escape(self.url + path)}[^\s\"<>]+", mail) for mail in mine]
+            if found := next((link for link in reversed(links) if link), None):
+                return found.group()
             time.sleep(0.1)
         raise AssertionError(f"No mail to {address} with a link to {path}. The console says:\n{self.console[-3000:]}")
 
@@ -147,6 +148,7 @@ def _environment(folder: Path, settings: dict[str, Any], *, port: int) -> dict[s
         "SECRET_KEY": settings["secret_key"],
         "DEMO_PASSWORD": settings["password"],
         "FRESH_SIGN_IN_MINUTES": "120",  # a whole run signs in once
+        "INVITATIONS_PER_DAY": "1000",
         "DATABASE_URL": f"sqlite:///{folder / DATABASE}",
         "CACHE_URL": "",
         "EMAIL_URL": "consolemail://",

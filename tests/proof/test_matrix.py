@@ -51,6 +51,8 @@ invitation          GET   404   404  404  404  404  404  404  404  404
 invitation          POST  405   405  405  405  405  405  405  405  405
 invitation_accept   GET   in    405  405  405  405  405  405  405  in
 invitation_accept   POST  in    404  404  404  404  404  404  404  in
+account_new         GET   in    405  405  405  405  405  405  405  in
+account_new         POST  in    409  409  409  409  409  409  303  in
 user_general        GET   in    200  200  200  200  200  200  200  in
 user_general        POST  in    303  303  303  303  303  303  303  in
 user_delete         GET   in    200  200  200  200  200  200  200  in
@@ -96,6 +98,7 @@ v1:api-root         POST  404  404 404 404 404 404 404 404  404  404    404     
 FORMS: dict[str, dict[str, str]] = {
     "user_key_new": {"name": "From the form", "expires": "30"},
     "service_key_new": {"name": "From the form", "expires": "30", "role": "READ_ONLY"},
+    "account_new": {"name": "An account of one's own"},
     "account_general": {"name": "Another name"},
     "account_delete": {"confirm_name": "Acme Ltd"},
     "member_invite": {"emails": "new@example.com", "role": "READ_ONLY"},

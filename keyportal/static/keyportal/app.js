@@ -50,6 +50,13 @@ const sync = (input) => {
 };
 for (const input of $$("[data-confirm]")) { input.addEventListener("input", () => sync(input)); sync(input); }
 
+// A choice that waits in a list: its button shows once another is chosen.
+for (const button of $$("[data-when-changed]")) {
+  const select = button.form.querySelector("select");
+  const show = () => { button.classList.toggle("still", select.selectedOptions[0].defaultSelected); };
+  select.addEventListener("change", show); show();
+}
+
 // A form is sent once: its buttons rest until the answer, or until the page is shown again.
 document.addEventListener("submit", (event) => {
   if (event.target.method !== "post") return;
