@@ -131,7 +131,8 @@ TEMPLATES = [
 
 # The database: SQLite in .data/ unless DATABASE_URL names a PostgreSQL.
 
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'keyportal.sqlite3'}")}
+_database_url = env.str("DATABASE_URL", default="") or f"sqlite:///{DATA_DIR / 'keyportal.sqlite3'}"
+DATABASES = {"default": env.db_url_config(_database_url)}
 _database = DATABASES["default"]
 if str(_database["NAME"]).startswith(f"{DATA_DIR}/"):
     DATA_DIR.mkdir(mode=0o700, exist_ok=True)

@@ -125,6 +125,12 @@ def test_the_server_refuses_placeholders_and_pending_migrations_in_one_line(loca
     assert "Traceback" not in unmigrated.stderr
 
 
+def test_an_empty_variable_is_as_good_as_none() -> None:
+    empty = dict.fromkeys(("DATABASE_URL", "CACHE_URL", "STATIC_ROOT", "ALLOWED_HOSTS"), "")
+    done = manage("check", **(PRODUCTION | empty))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_production_settings_pass_the_deployment_check() -> None:
     done = manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
     assert done.returncode == 0, done.stderr
