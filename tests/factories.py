@@ -12,6 +12,7 @@ from factory.django import DjangoModelFactory
 from accounts.access import operator_at_shell, person
 from accounts.models import Account, Membership, User
 from apikeys.models import ApiKey
+from apikeys.secret import checksum
 from keyportal.policy import Actor, Role
 from keyportal.v1.models import Check
 
@@ -104,6 +105,12 @@ def service_key(account: Account, role: Role = Role.READ_WRITE, name: str = "Dep
     """A usable service key of `account`, made by its owner, and its plaintext."""
     key, secret = ApiKey.objects.issue_service_key(by=person(account.owner), account=account, name=name, role=role)
     return _changed(key, changes), secret.reveal()
+
+
+def another_secret_of(key: str) -> str:
+    """A key of the same public ID that parses, and that nobody was given."""
+    body = key[:-7] + ("A" if key[-7] != "A" else "B")
+    return body + checksum(body)
 
 
 def _changed(key: ApiKey, changes: dict[str, Any]) -> ApiKey:

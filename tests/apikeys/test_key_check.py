@@ -47,11 +47,6 @@ def verifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return done
 
 
-def another_secret_of(key: str) -> str:
-    body = key[:-7] + ("A" if key[-7] != "A" else "B")
-    return body + secret.checksum(body)
-
-
 def unknown_key(prefix: str = "cu") -> str:
     body = f"{prefix}_{'0' * 12}_{'1' * 43}"
     return body + secret.checksum(body)
@@ -76,7 +71,7 @@ def test_a_request_with_a_key_costs_one_query(cast: factories.Cast, call_api: Ca
 
 def test_a_refusal_costs_at_most_one_query_and_is_nowhere_noted(cast: factories.Cast, call_api: Call) -> None:
     row, key = factories.user_key(cast.rob)
-    for wrong in (another_secret_of(key), unknown_key()):
+    for wrong in (factories.another_secret_of(key), unknown_key()):
         with CaptureQueriesContext(connection) as queries:
             assert call_api(ME, wrong, cast.acme).status_code == 401
         assert len(queries) == 1
@@ -89,7 +84,7 @@ def test_every_key_that_parses_costs_one_verification(cast: factories.Cast, call
     key = factories.user_key(cast.rob)[1]
     deleted, dead = factories.user_key(cast.rob)
     deleted.revoke(by=person(cast.rob))
-    for credential in (key, another_secret_of(key), unknown_key(), unknown_key("sv"), dead):
+    for credential in (key, factories.another_secret_of(key), unknown_key(), unknown_key("sv"), dead):
         verifications.clear()
         call_api(ME, credential, cast.acme)
         assert verifications == ["once"], credential[:15]
@@ -112,7 +107,15 @@ def test_no_key_malformed_unknown_and_wrong_secret_are_refused_with_the_same_byt
 ) -> None:
     key = factories.user_key(cast.rob)[1]
     service = factories.service_key(cast.acme)[1]
-    wrong = [None, "", "garbage", key[:-1], unknown_key(), another_secret_of(key), another_secret_of(service)]
+    wrong = [
+        None,
+        "",
+        "garbage",
+        key[:-1],
+        unknown_key(),
+        factories.another_secret_of(key),
+        factories.another_secret_of(service),
+    ]
     answers = [answered(call_api(ME, credential, cast.acme)) for credential in wrong]
     assert answers[0][0] == 401
     assert all(answer == answers[0] for answer in answers)
@@ -126,7 +129,7 @@ def test_a_wrong_secret_does_not_tell_that_the_key_was_deleted_suspended_or_expi
     unknown = answered(call_api(ME, unknown_key(), cast.acme))
     for changes in ({"revoked_at": now}, {"suspended_at": now}, {"expires_at": now}):
         key = factories.user_key(cast.rob, **changes)[1]
-        assert answered(call_api(ME, another_secret_of(key), cast.acme)) == unknown
+        assert answered(call_api(ME, factories.another_secret_of(key), cast.acme)) == unknown
         told = call_api(ME, key, cast.acme)
         assert told.status_code == 401
         assert told.json()["message"] != "Bad Token"
@@ -183,7 +186,7 @@ def test_a_key_is_hashed_again_when_the_settings_ask_for_more(
     row.refresh_from_db()
     assert row.secret_hash == old
     higher_cost()
-    assert call_api(ME, another_secret_of(key), cast.acme).status_code == 401
+    assert call_api(ME, factories.another_secret_of(key), cast.acme).status_code == 401
     row.refresh_from_db()
     assert row.secret_hash == old
     assert call_api(ME, key, cast.acme).status_code == 200
