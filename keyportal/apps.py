@@ -2,6 +2,7 @@ from typing import Any
 
 from django.apps import AppConfig, apps
 from django.contrib import admin
+from django.core.checks import CheckMessage, Warning, register
 from django.core.management import call_command
 from django.db.models.signals import post_migrate
 from django.http import HttpRequest, HttpResponse
@@ -20,8 +21,18 @@ class KeyPortalConfig(AppConfig):
         admin.site.password_change = to_our_password_page  # type: ignore[method-assign, assignment]
         admin.site.site_header = admin.site.site_title = "KeyPortal operators"
         admin.site.index_title = "Installation"
+        register(requests_can_be_counted)
         # Django sends the signal for apps with models, which this one has not: hear it once, for people's.
         post_migrate.connect(create_cache_table, sender=apps.get_app_config("accounts"))
+
+
+def requests_can_be_counted(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """A warning, since commands do without; the server refuses to start."""
+    from keyportal import limits
+
+    reason = limits.obstacle()
+    hint = "Make it writable for the server, name another file in LIMITS_FILE, or a Redis in CACHE_URL."
+    return [Warning(f"Requests can’t be counted: {reason}.", hint=hint, id="keyportal.W001")] if reason else []
 
 
 def to_our_password_page(request: HttpRequest, extra_context: Any = None) -> HttpResponse:

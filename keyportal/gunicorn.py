@@ -36,12 +36,13 @@ control_socket_disable = True
 
 
 def on_starting(server: Any) -> None:
-    """Refuse to serve on a database that lacks migrations, in one line that says what to do."""
+    """Refuse to serve where migrations or a place to count requests are missing, in one line that says what to do."""
     import django
 
     django.setup()
     from django.db import DatabaseError, connections
 
+    from keyportal import limits
     from keyportal.health import pending_migrations
 
     try:
@@ -52,3 +53,7 @@ def on_starting(server: Any) -> None:
         connections.close_all()
     if pending:
         raise SystemExit(f"KeyPortal can’t start: {len(pending)} migrations are pending. Run: python manage.py migrate")
+    try:
+        limits.make_ready()
+    except OSError as error:
+        raise SystemExit(f"KeyPortal can’t start: requests can’t be counted ({error}). Set LIMITS_FILE or CACHE_URL.") from None

@@ -159,7 +159,7 @@ _database["CONN_HEALTH_CHECKS"] = True
 _database["ATOMIC_REQUESTS"] = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Sign-in limits count in this cache, so it must be shared by all workers.
+# Sign-in limits count in this cache, so it must be shared by all workers. A Redis here counts for the API as well.
 CACHES = {
     "default": env.cache_url("CACHE_URL")
     if env.str("CACHE_URL", default="")
@@ -228,6 +228,13 @@ KEY_HASH_TIME = whole_number("KEY_HASH_TIME", 1)
 KEY_HASH_PARALLELISM = whole_number("KEY_HASH_PARALLELISM", 1)
 if KEY_HASH_MEMORY_KIB < 8 * KEY_HASH_PARALLELISM:
     raise ImproperlyConfigured("KEY_HASH_MEMORY_KIB must be at least 8 times KEY_HASH_PARALLELISM: Argon2 needs that much.")
+
+# What clients of the API may ask. 0 is no limit.
+
+API_REQUESTS_PER_MINUTE = whole_number("API_REQUESTS_PER_MINUTE", 600, least=0)
+API_FAILURES_PER_MINUTE = whole_number("API_FAILURES_PER_MINUTE", 60, least=0)
+# Where that is counted without a Redis. The database's cache would be too slow, and loses counts between processes.
+LIMITS_FILE = Path(env.str("LIMITS_FILE", default="") or DATA_DIR / "limits")
 
 # Mail: to the console until EMAIL_URL names a server, such as smtp+tls://user:password@mail.example.com:587
 

@@ -16,7 +16,7 @@ from accounts.models import Account, User
 from tests import factories
 from tests.sessions import browser_of
 
-pytest_plugins = ["tests.flushing"]
+pytest_plugins = ["tests.flushing", "tests.redis_server"]
 
 # requirements.txt brings the core of the tests; tests/requirements.txt brings these as well.
 HEAVY = ("hypothesis", "time_machine")

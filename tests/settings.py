@@ -16,6 +16,7 @@ STORAGES = {
 }
 # The tests' own limits would stop the tests: a minute holds hundreds of sign-ins here.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+API_REQUESTS_PER_MINUTE = API_FAILURES_PER_MINUTE = 0
 DATABASES["default"]["CONN_MAX_AGE"] = 0
 MAIL_IN_BACKGROUND = False
 # Each test client would read the whole folder of collected files again.

@@ -97,6 +97,8 @@ def test_quickstart_refuses_a_database_of_other_people(local: dict[str, str]) ->
         ({"DEBUG": "true"}, "DEBUG"),
         ({"LOCAL": "true"}, "LOCAL"),
         ({"DATABASE_URL": "mysql://root@localhost/x"}, "DATABASE_URL"),
+        ({"API_REQUESTS_PER_MINUTE": "-1"}, "API_REQUESTS_PER_MINUTE"),
+        ({"API_FAILURES_PER_MINUTE": "many"}, "API_FAILURES_PER_MINUTE"),
         ({"USER_KEY_PREFIXES": "cu,sv"}, "PREFIXES"),
         ({"USER_KEY_PREFIXES": "my_key"}, "PREFIXES"),
         ({"SERVICE_KEY_PREFIXES": ""}, "PREFIXES"),
@@ -109,7 +111,7 @@ def test_a_bad_configuration_is_refused_in_one_line(change: dict[str, str], says
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
 
 
-def test_the_server_refuses_placeholders_and_pending_migrations_in_one_line(local: dict[str, str]) -> None:
+def test_the_server_refuses_placeholders_pending_migrations_and_no_place_to_count_in_one_line(local: dict[str, str]) -> None:
     def serve(**environment: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "gunicorn", "-c", "python:keyportal.gunicorn", "keyportal.wsgi"]
         environment["PATH"] = os.environ["PATH"]
@@ -123,12 +125,23 @@ def test_the_server_refuses_placeholders_and_pending_migrations_in_one_line(loca
     assert unmigrated.returncode != 0
     assert "migrations are pending. Run: python manage.py migrate" in unmigrated.stderr
     assert "Traceback" not in unmigrated.stderr
+    assert manage("migrate", "-v0", **local).returncode == 0
+    uncounted = serve(**local, PORT="0", LIMITS_FILE=str(ROOT / "manage.py"))
+    assert uncounted.returncode != 0
+    assert "requests can’t be counted" in uncounted.stderr
+    assert "Traceback" not in uncounted.stderr
 
 
 def test_an_empty_variable_is_as_good_as_none() -> None:
-    empty = dict.fromkeys(("DATABASE_URL", "CACHE_URL", "STATIC_ROOT", "ALLOWED_HOSTS"), "")
+    empty = dict.fromkeys(("DATABASE_URL", "CACHE_URL", "LIMITS_FILE", "STATIC_ROOT", "ALLOWED_HOSTS"), "")
     done = manage("check", **(PRODUCTION | empty))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_deployment_check_tells_where_requests_can_t_be_counted(tmp_path: Path) -> None:
+    done = manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION, LIMITS_FILE=str(tmp_path))
+    assert done.returncode == 1
+    assert f"(keyportal.W001) Requests can’t be counted: {tmp_path} is no file." in done.stderr
 
 
 def test_production_settings_pass_the_deployment_check() -> None:

@@ -33,6 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path
         "LOCAL": "true",
         "SECRET_KEY": "0123456789" * 6,
         "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
+        "LIMITS_FILE": str(folder / "limits"),
         "PORT": str(port),
         "LOG_LEVEL": "DEBUG",
     }

@@ -151,6 +151,7 @@ def _environment(folder: Path, settings: dict[str, Any], *, port: int) -> dict[s
         "INVITATIONS_PER_DAY": "1000",
         "DATABASE_URL": f"sqlite:///{folder / DATABASE}",
         "CACHE_URL": "",
+        "LIMITS_FILE": str(folder / "limits"),
         "EMAIL_URL": "consolemail://",
         "BIND": "127.0.0.1",
         "PORT": str(port),
