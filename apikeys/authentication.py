@@ -52,13 +52,12 @@ class CheckedKey:
     use_is_due: bool
 
 
-def check_key(authorization: str | None, account: str | None) -> CheckedKey:
-    """Check the `Authorization` header, for the account that the account header (or the path) names, if any.
+def check_key(secret: Secret, account: str | None) -> CheckedKey:
+    """Check the key that `Secret.from_header` has read, for the account that the account header (or the path) names, if any.
 
     Raises InvalidCredential for everything that is no usable key. Malformed, unknown and wrong secret read the
     same; only a caller who proved the secret is told that the key was deleted, suspended or has expired.
     """
-    secret = Secret.from_header(authorization)
     named = _account_id(account)
     row = _look_up(secret.public_id, named)
     if row is None:

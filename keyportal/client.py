@@ -28,6 +28,17 @@ def client_address(request: HttpRequest) -> str | None:
     return str(mapped or address).split("%")[0]
 
 
+def client_network(request: HttpRequest) -> str:
+    """What limits take for one client: an IPv4 address, or the /64 of an IPv6 address, all of which one host may use.
+
+    Clients without an address count as one.
+    """
+    address = client_address(request)
+    if address is None or ":" not in address:
+        return address or ""
+    return str(ipaddress.ip_network((address, 64), strict=False))
+
+
 def client_name(request: HttpRequest) -> str:
     """The program's short name: "checkly-cli", "terraform", else the product of the User-Agent, such as "curl"."""
     source = request.headers.get("X-Checkly-Source", "")

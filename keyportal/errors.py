@@ -78,9 +78,11 @@ def _bare_page(request: HttpRequest, status: int) -> HttpResponse:
 
 
 def api_error(status: int, message: str = "") -> HttpResponse:
-    """`{"statusCode", "error", "message"}`: the shape that clients of the API read."""
+    """`{"statusCode", "error", "message"}`: the shape that clients of the API read. 429 has `attributes` as well."""
     phrase = HTTPStatus(status).phrase
-    body = json.dumps({"statusCode": status, "error": phrase, "message": message or f"{phrase}."})
-    response = HttpResponse(body, status=status, content_type="application/json")
+    body = {"statusCode": status, "error": phrase, "message": message or f"{phrase}."}
+    if status == 429:
+        body["attributes"] = {}
+    response = HttpResponse(json.dumps(body), status=status, content_type="application/json")
     response["Content-Length"] = str(len(response.content))
     return response

@@ -5,5 +5,13 @@ class Conflict(Exception):
     """Somebody was faster, or the same thing was asked twice. Pages and API answer 409 with the message."""
 
 
+class TooManyRequests(Exception):
+    """Over a limit. The API answers 429 with the message; after `retry_after` seconds the next request passes."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class InvalidCredential(Exception):
     """No key, or none that may be believed. The API answers 401 with the message."""

@@ -12,6 +12,7 @@ from django.http.response import HttpResponseBase
 
 from keyportal import errors, health
 from keyportal.exceptions import Conflict
+from keyportal.tally import Standing
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +72,21 @@ def api_errors(get_response: GetResponse) -> GetResponse:
             if header in response:
                 shaped[header] = response[header]
         return shaped
+
+    return middleware
+
+
+def rate_limit(get_response: GetResponse) -> GetResponse:
+    """Tells clients of the API how they stand with the limit, on good answers and refusals alike."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        standing: Standing | None = getattr(request, "rate_limit", None)
+        if standing:
+            response["RateLimit-Limit"] = str(standing.most)
+            response["RateLimit-Remaining"] = str(standing.remaining)
+            response["RateLimit-Reset"] = str(standing.reset)
+        return response
 
     return middleware
 

@@ -95,6 +95,7 @@ MIDDLEWARE = [
     "keyportal.middleware.security_headers",
     "csp.middleware.CSPMiddleware",
     "keyportal.middleware.after_the_answer",
+    "keyportal.middleware.rate_limit",
     "keyportal.middleware.api_errors",
     "keyportal.middleware.ErrorPages",
     "keyportal.middleware.hostile_paths",

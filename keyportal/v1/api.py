@@ -9,7 +9,7 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from keyportal.errors import DATABASE_AWAY, api_error
-from keyportal.exceptions import Conflict, InvalidCredential
+from keyportal.exceptions import Conflict, InvalidCredential, TooManyRequests
 from keyportal.v1 import accounts, checks
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,13 @@ for _pattern in urls[0]:
 def unauthorized(request: HttpRequest, error: InvalidCredential) -> HttpResponse:
     response = api_error(401, str(error))
     response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+@api.exception_handler(TooManyRequests)
+def too_many_requests(request: HttpRequest, error: TooManyRequests) -> HttpResponse:
+    response = api_error(429, str(error))
+    response["Retry-After"] = str(error.retry_after)
     return response
 
 

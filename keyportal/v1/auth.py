@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from ninja.errors import HttpError
 from ninja.security.base import AuthBase
 
-from apikeys.authentication import check_key
+from apikeys.limited_check import api_limit, check_within_limits
 from apikeys.use import note_use, renew_hash
 from keyportal import policy
 from keyportal.client import client_address, client_name
@@ -38,7 +38,7 @@ class BearerKey(AuthBase):
 
     def __call__(self, request: HttpRequest) -> Actor:
         account = self.account_named(request)
-        checked = check_key(request.headers.get("Authorization"), account)
+        checked = check_within_limits(request, account, api_limit())
         request.actor = checked.actor  # type: ignore[attr-defined]
         address, client = client_address(request), client_name(request)
 

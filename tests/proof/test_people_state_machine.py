@@ -28,6 +28,7 @@ from accounts.invitations import Invitation
 from accounts.models import Account, Membership, User
 from apikeys.authentication import check_key
 from apikeys.models import ApiKey
+from apikeys.secret import Secret
 from keyportal.exceptions import Conflict, InvalidCredential
 from keyportal.policy import GRANTABLE_ROLES, Actor, Role
 from tests import factories
@@ -90,7 +91,7 @@ class People(RuleBasedStateMachine):
         answer = self.client.get("/v1/accounts/me", headers={"Authorization": bearer, "X-Checkly-Account": header})
         assert answer.status_code == status, (self.model.keys[pk], account, answer.content)
         try:
-            assert check_key(bearer, header).actor.role == role
+            assert check_key(Secret.from_header(bearer), header).actor.role == role
         except InvalidCredential:
             assert status == 401
 
