@@ -37,11 +37,22 @@ class Connection:
         self._connection.auto_open = 0
 
     def status(self, key: str, account_id: str | None = None) -> int:
+        self.ask(key, account_id)
+        return self.answer()
+
+    def ask(self, key: str, account_id: str | None = None, method: str = "GET", path: str = "/v1/checks") -> None:
+        """Send a call and wait for nothing: `answer` is to be read later."""
         headers = {"Authorization": f"Bearer {key}"} | ({"X-Checkly-Account": account_id} if account_id else {})
-        self._connection.request("GET", "/v1/checks", headers=headers)
+        self._connection.request(method, path, headers=headers)
+
+    def answer(self) -> int:
         answer = self._connection.getresponse()
         answer.read()
         return answer.status
+
+    def port(self) -> int:
+        """Of this end: by it the server's end is known."""
+        return int(self._connection.sock.getsockname()[1])
 
     def close(self) -> None:
         self._connection.close()

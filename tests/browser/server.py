@@ -44,14 +44,18 @@ class Server:
         """Serve a copy of the demo data in `shared`, which the first to come makes there."""
         settings = _demo_data(shared)
         shutil.copy(shared / DATABASE, folder / DATABASE)
-        environment = _environment(folder, settings, port=_free_port()) | environment
-        server = cls(folder, environment, settings["facts"])
-        gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:keyportal.gunicorn", "keyportal.wsgi"]
-        with (folder / "console.log").open("wb") as console:
-            server.process = subprocess.Popen(
-                gunicorn, cwd=ROOT, env=environment, stdout=console, stderr=subprocess.STDOUT, start_new_session=True
-            )
-        server._wait_until_ready()
+        server = cls(folder, _environment(folder, settings, port=_free_port()) | environment, settings["facts"])
+        server._serve()
+        return server
+
+    @classmethod
+    def over(cls, database_url: str, folder: Path, *, application: str = "keyportal.wsgi", **environment: str) -> Self:
+        """Serve a database that is there already, whose people and keys the caller knows."""
+        settings = {"secret_key": secrets.token_urlsafe(50), "password": ""}
+        ours = _environment(folder, settings, port=_free_port()) | {"DATABASE_URL": database_url}
+        server = cls(folder, ours | environment, facts={})
+        server.manage("migrate", "-v0")  # the tests' database lacks the table of the cache
+        server._serve(application)
         return server
 
     def stop(self) -> None:
@@ -109,6 +113,20 @@ class Server:
             yield
         finally:
             other.close()
+
+    @property
+    def workers(self) -> list[int]:
+        """The process IDs of the server's workers."""
+        assert self.process is not None
+        return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+
+    def _serve(self, application: str = "keyportal.wsgi") -> None:
+        gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:keyportal.gunicorn", application]
+        with (self.folder / "console.log").open("wb") as console:
+            self.process = subprocess.Popen(
+                gunicorn, cwd=ROOT, env=self.environment, stdout=console, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        self._wait_until_ready()
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + 60
