@@ -77,7 +77,7 @@ def unknown(known: str) -> str:
 FORMS: dict[str, tuple[bool, list[tuple[str, dict[str, str]]]]] = {
     "sign-in": (False, [("/accounts/login/", {"login": "…", "password": "a wrong password!"})]),
     "reset": (False, [("/accounts/password/reset/", {"email": "…"})]),
-    "sign-up": (False, [("/accounts/signup/", {"email": "…", "name": "Zoe", "password1": f"{PASSWORD} of mine"})]),
+    "sign-up": (False, [("/accounts/signup/", {"email": "…", "name": "New", "password1": f"{PASSWORD} of mine"})]),
     "invitation": (True, [("/settings/accounts/A/members/invite", {"emails": "…", "role": "READ_ONLY"})]),
     "change of address": (
         True,
