@@ -3,13 +3,14 @@
 from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import record_authentication
 from allauth.core import context as allauth_context
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.http import HttpRequest
 
-from accounts.access import INVITATION, person
+from accounts.access import INVITATION, person, signed_in_lately
 from accounts.audit import AuditEvent
 from accounts.invitations import Invitation
 from accounts.models import Account, User
@@ -37,6 +38,8 @@ class AccountAdapter(DefaultAccountAdapter):
             actor = person(user, request)
             user.record(AuditEvent.Action.USER_CREATED, by=actor)
             self._join_or_open(request, user, actor)
+        # Whoever has just chosen the password need not type it again for a first key.
+        record_authentication(request, user, method="password")
         return user
 
     def _join_or_open(self, request: HttpRequest, user: User, actor: Actor) -> None:
@@ -63,6 +66,10 @@ class AccountAdapter(DefaultAccountAdapter):
         """The open invitation of this session, where it was sent to just this address."""
         found = Invitation.objects.by_token_hash(request.session.get(INVITATION))
         return found if found and found.open_to_anybody() and found.email == email.lower() else None
+
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """For allauth's own pages. By itself allauth would ask even right after the sign-in."""
+        return not signed_in_lately(allauth_context.request)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Links lead to `PUBLIC_URL`, whatever Host header the request brought."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 import time_machine
+from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
@@ -174,6 +176,25 @@ def test_a_real_sign_in_counts_as_one(cast: Cast) -> None:
     browser.post("/accounts/login/", {"login": "rob@example.com", "password": PASSWORD})
     act = acts(cast)["create a user key"]
     assert browser.post(act.url, act.fields).status_code == 201
+
+
+@pytest.mark.parametrize("invited", [True, False])
+def test_who_has_just_signed_up_is_asked_nothing(cast: Cast, invited: bool) -> None:
+    """They have just chosen the password: the first thing that they make here is a key."""
+    browser = Client()
+    if invited:
+        olivia = cast.actor(cast.olivia, cast.acme)
+        _, token = Invitation.objects.invite(cast.acme, "new@example.com", Role.READ_ONLY, by=olivia)
+        browser.get(f"/invitations/{token}")
+    browser.post("/accounts/signup/", {"email": "new@example.com", "name": "New", "password1": PASSWORD})
+    if not invited:
+        (link,) = set(re.findall(r"http://127\.0\.0\.1:8000(/\S+)", str(mail.outbox[-1].body)))
+        browser.post(link)
+    with time_machine.travel(timezone.now() + TEN_MINUTES - timedelta(seconds=30)) as clock:
+        act = acts(cast)["create a user key"]
+        assert browser.post(act.url, act.fields).status_code == 201
+        clock.shift(timedelta(minutes=1))
+        assert is_asked(browser.post(act.url, act.fields), act)
 
 
 def test_the_reveal_comes_after_the_password_and_the_key_is_one(cast: Cast) -> None:
