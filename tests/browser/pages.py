@@ -69,6 +69,13 @@ def choose_password(page: Page, server: Server) -> None:
     expect(page.get_by_role("button", name="Change password")).to_be_visible()
 
 
+def change_email(page: Page, server: Server) -> None:
+    page.goto("/accounts/email/")
+    page.get_by_label("New email").fill(unseen())
+    page.get_by_role("button", name="Change email").click()
+    expect(page.get_by_role("button", name="Cancel the change")).to_be_visible()
+
+
 def create_dialog(list_url: str = steps.USER_KEYS, choice: str = "") -> Open:
     def open_(page: Page, server: Server) -> None:
         dialog = steps.open_create_dialog(page, list_url.replace("/A/", f"/{server.account_id}/"))
@@ -248,7 +255,6 @@ PLACES = {
     # The person's own pages
     "sign-out": Place("olivia", at("/accounts/logout/")),
     "change password": Place("olivia", at("/accounts/password/change/")),
-    "addresses": Place("olivia", at("/accounts/email/")),
     "confirm it is you": Place("olivia", at("/accounts/reauthenticate/")),
     "keys": Place("olivia", at(steps.USER_KEYS)),
     "keys, usable": Place("olivia", at(f"{steps.USER_KEYS}?show=usable")),
@@ -311,6 +317,7 @@ PLACES = {
     "delete user": Place("rob", at("/settings/user/delete")),
     "delete user who owns": Place("olivia", at("/settings/user/delete")),
     "change email": Place("olivia", at("/accounts/email/")),
+    "change email, waiting": Place("rhea", change_email),
     "no account": Place("oscar", at("/settings/account/general")),
     # Errors and menus
     "not found": Place("olivia", at("/nothing/here")),
