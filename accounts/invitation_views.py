@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
@@ -26,6 +26,8 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
     if found is None:
         return render(request, "accounts/invitation.html", {"refusal": UNKNOWN}, status=404)
     user = request.user if isinstance(request.user, User) else None
+    if user and found.accepted_at and found.account.memberships.filter(user=user).exists():
+        return redirect("account_general", found.account_id)  # where sign-up by this link leads, and the old mail later
     standing = found.open_to_anybody()
     decision = found.acceptable_by(user) if user else standing
     if user is None and decision is True:

@@ -426,6 +426,21 @@ def test_who_signs_up_by_invitation_joins_and_opens_no_account(
     assert guest.get("/settings/user/api-keys").status_code == 200
 
 
+def test_who_has_joined_comes_by_the_link_into_the_account(cast: Cast, nina: User, signed_in: SignedIn) -> None:
+    """Sign-up leads back to the link that it came from, which is used by then."""
+    _, token = invite(cast, email="new@example.com")
+    link, inside = f"/invitations/{token}", f"/settings/accounts/{cast.acme.pk}/general"
+    browser = Client()
+    browser.get(link)
+    answer = browser.post(f"/accounts/signup/?next={link}", {"email": "new@example.com", "name": "New", "password1": PASSWORD})
+    assert answer["Location"] == link
+    assert browser.get(link)["Location"] == inside
+    # To anybody else it is a link that was used.
+    assert signed_in(nina).get(link).status_code == Client().get(link).status_code == 200
+    cast.acme.memberships.get(user__email="new@example.com").remove(by=cast.actor(cast.olivia, cast.acme))
+    assert browser.get(link).status_code == 200
+
+
 def test_who_signs_up_with_another_address_joins_nothing(cast: Cast, guest: Client) -> None:
     sign_up(guest, "other@example.com")
     user = User.objects.get(email="other@example.com")
