@@ -14,7 +14,6 @@ from datetime import timedelta
 from functools import cache
 from typing import Any, ClassVar
 
-from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django.core.mail import EmailMessage, EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
@@ -22,6 +21,7 @@ from django.db import close_old_connections, models, transaction
 from django.utils import timezone
 
 from accounts.letter import as_html
+from keyportal.encryption import decrypt, encrypt
 
 logger = logging.getLogger(__name__)
 
@@ -130,16 +130,12 @@ def _mail_of(message: EmailMessage) -> Mail:
         "headers": message.extra_headers,
         "alternatives": alternatives,
     }
-    encrypted = _cipher().encrypt(json.dumps(content, default=str).encode()).decode()
+    encrypted = encrypt(json.dumps(content, default=str))
     return Mail(recipients=", ".join(message.to), subject=subject[:300], content=encrypted)
 
 
 def _message_of(mail: Mail) -> EmailMultiAlternatives:
-    content = json.loads(_cipher().decrypt(mail.content))
+    content = json.loads(decrypt(mail.content))
     alternatives = [tuple(alternative) for alternative in content.pop("alternatives")]
     connection = get_connection(settings.MAIL_TRANSPORT)
     return EmailMultiAlternatives(**content, alternatives=alternatives, connection=connection)
-
-
-def _cipher() -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in settings.ENCRYPTION_KEYS])
