@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import PageRequest, as_member, require_fresh
 from accounts.forms import ConfirmNameForm, NameForm, TransferForm
@@ -31,6 +31,18 @@ def general(request: PageRequest, account: Account) -> HttpResponse:
         return see_other(reverse("account_general", args=[account.pk]))
     policy.require(request.method != "POST" or policy.can_edit_account(request.actor))
     return _page(request, account, form=form)
+
+
+@require_POST
+@as_member
+def policies(request: PageRequest, account: Account) -> HttpResponse:
+    """Whether API keys may manage members: "on" or nothing in `keys_manage_members`."""
+    policy.require(policy.can_let_keys_manage_members(request.actor))
+    require_fresh(request)
+    allowed = request.POST.get("keys_manage_members") == "on"
+    account.let_keys_manage_members(allowed, by=request.actor)
+    messages.success(request, f"API keys {'may' if allowed else 'can no longer'} manage members.")
+    return see_other(reverse("account_general", args=[account.pk]))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -80,6 +92,7 @@ def _page(request: PageRequest, account: Account, *, form: NameForm | None = Non
         "can_edit": policy.can_edit_account(actor),
         "can_transfer": policy.can_transfer_away(actor),
         "transfer_to": account.heirs().exists(),
+        "can_let_keys": policy.can_let_keys_manage_members(actor),
         "can_leave": policy.can_remove_member(actor, request.membership),
         "can_delete": policy.can_delete_account(actor),
     }

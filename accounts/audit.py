@@ -41,6 +41,7 @@ class AuditEvent(models.Model):
         ACCOUNT_TRANSFERRED = "account.transferred", "Ownership transferred"
         ACCOUNT_SUSPENDED = "account.suspended", "Account suspended"
         ACCOUNT_RESUMED = "account.resumed", "Account resumed"
+        ACCOUNT_POLICY_CHANGED = "account.policy_changed", "Policy changed"
         ACCOUNT_DELETED = "account.deleted", "Account deleted"
         MEMBER_INVITED = "member.invited", "Member invited"
         INVITATION_RESENT = "invitation.resent", "Invitation sent again"
@@ -109,7 +110,7 @@ def event(
         action=action,
         via=by.via,
         actor_id=by.user_id,
-        actor_name=by.name,
+        actor_name=f"{by.name} ({by.key_id})" if by.key_id else by.name,
         account_id=account_id,
         account_name=account_name,
         target_type=target_type,

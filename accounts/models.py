@@ -202,6 +202,7 @@ class Account(models.Model):
     suspended_at = models.DateTimeField(null=True, blank=True)
     suspended_reason = models.CharField(max_length=MAX_REASON_LENGTH, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
+    keys_manage_members = models.BooleanField("API keys may manage members", default=False)
     members = models.ManyToManyField(User, through="Membership", related_name="accounts")
 
     objects: ClassVar[AccountManager] = AccountManager()
@@ -230,6 +231,16 @@ class Account(models.Model):
             if account.name != was:
                 account.save()
                 account.record(AuditEvent.Action.ACCOUNT_RENAMED, by=by, was=was)
+
+    def let_keys_manage_members(self, allowed: bool, *, by: Actor) -> None:
+        """Whether API keys with the role Admin may change roles and remove members."""
+        with transaction.atomic():
+            account = Account.objects.locked(self.pk)
+            policy.require(policy.can_let_keys_manage_members(account.present(by)))
+            if account.keys_manage_members != allowed:
+                account.keys_manage_members = allowed
+                account.save()
+                account.record(AuditEvent.Action.ACCOUNT_POLICY_CHANGED, by=by, keys_manage_members=allowed)
 
     def heirs(self) -> models.QuerySet[User]:
         """The members to whom the ownership may go."""
@@ -264,7 +275,7 @@ class Account(models.Model):
         """Under the lock: the owner column changes; both people's rows say ADMIN, which is what they are then."""
         was, self.owner = self.owner, to.user
         self.save()
-        Membership.objects.filter(pk=to.pk).update(stored_role=Role.ADMIN)
+        Membership.objects.filter(pk=to.pk).update(stored_role=Role.ADMIN, updated_at=timezone.now())
         self.record(AuditEvent.Action.ACCOUNT_TRANSFERRED, by=by, member=to.user, reason=reason, was=str(was))
 
     def suspend(self, *, by: Actor, reason: str) -> None:
@@ -301,9 +312,12 @@ class Account(models.Model):
             account.save()
 
     def present(self, actor: Actor) -> Actor:
-        """The same actor with the role it has in this account now, as a verb reads it under the account's lock."""
-        if actor.via != "session" or actor.user_id is None:
-            return actor
+        """The same actor with the role it has in this account now, as a verb reads it under the account's lock.
+
+        A service key has its own role, and an operator none.
+        """
+        if actor.user_id is None or actor.is_operator:
+            return replace(actor, account_suspended=self.suspended_at is not None, keys_manage_members=self.keys_manage_members)
         membership = self.memberships.filter(user_id=actor.user_id, user__is_active=True).first()
         return self.seen_by(actor, membership)
 
@@ -314,6 +328,7 @@ class Account(models.Model):
             account_id=self.pk,
             account_name=self.name,
             account_suspended=self.suspended_at is not None,
+            keys_manage_members=self.keys_manage_members,
             role=membership.role if membership else None,
         )
 
@@ -349,6 +364,7 @@ class Membership(models.Model):
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="memberships")
     stored_role = models.CharField("role", max_length=10, choices=ROLE_CHOICES, db_column="role")
     created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = (
@@ -377,7 +393,7 @@ class Membership(models.Model):
             policy.require(policy.can_change_role(account.present(by), member, role))
             was = member.stored_role
             if was != role:
-                Membership.objects.filter(pk=member.pk).update(stored_role=role)
+                Membership.objects.filter(pk=member.pk).update(stored_role=role, updated_at=timezone.now())
                 account.record(AuditEvent.Action.MEMBER_ROLE_CHANGED, by=by, member=member.user, role=role.value, was=was)
 
     def _locked(self) -> tuple[Account, Membership]:

@@ -11,6 +11,7 @@ urlpatterns = [
     path("settings/user/general", user_views.general, name="user_general"),
     path("settings/user/delete", user_views.delete, name="user_delete"),
     path(f"{ACCOUNT}/general", account_views.general, name="account_general"),
+    path(f"{ACCOUNT}/policies", account_views.policies, name="account_policies"),
     path(f"{ACCOUNT}/transfer", account_views.transfer, name="account_transfer"),
     path(f"{ACCOUNT}/leave", account_views.leave, name="account_leave"),
     path(f"{ACCOUNT}/delete", account_views.delete, name="account_delete"),

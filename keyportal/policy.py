@@ -80,6 +80,7 @@ class Actor:
     role: Role | None = None
     account_name: str = ""
     account_suspended: bool = False
+    keys_manage_members: bool = False
     key_id: str = ""
     name: str = ""
     address: str | None = None
@@ -272,15 +273,19 @@ def can_change_role(actor: Actor, member: MemberFacts, role: Role) -> Decision:
         return Denied("The owner's role changes only by transferring the ownership.")
     if member.user_id == actor.user_id and role.at_least(member.role):
         return Denied("You can only lower your own role.")
+    if actor.via == "key":
+        return can_manage_members_by_key(actor)
     return _admin(actor, "change roles") and _not_suspended(actor)
 
 
 def can_remove_member(actor: Actor, member: MemberFacts) -> Decision:
     """Admins and owners remove anybody but the owner; everybody but the owner may leave."""
-    if member.account_id != actor.account_id or not _member(actor):
+    if member.account_id != actor.account_id or actor.role is None:
         return Denied("You are not a member of this account.")
     if member.role is Role.OWNER:
         return Denied("The owner cannot be removed. Transfer the ownership first.")
+    if actor.via == "key":
+        return can_manage_members_by_key(actor)
     if member.user_id != actor.user_id and not actor.is_admin_of(member.account_id):
         return _admin(actor, "remove members")
     return _not_suspended(actor)
@@ -378,8 +383,8 @@ def can_read_locked_variable(actor: Actor) -> Decision:
     return can_call(actor, Level.WRITE)
 
 
-def can_manage_members_by_key(actor: Actor, allowed_by_owner: bool) -> Decision:
+def can_manage_members_by_key(actor: Actor) -> Decision:
     """Keys change roles and remove members only where the account's owner has allowed it."""
-    if not allowed_by_owner:
+    if not actor.keys_manage_members:
         return Denied("API keys may not manage members here. The account's owner can allow it under General.")
     return can_call(actor, Level.ADMIN)

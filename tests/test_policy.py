@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -148,9 +148,22 @@ def test_locked_values_are_for_writers() -> None:
 
 
 def test_keys_manage_members_only_where_the_owner_allowed_it() -> None:
-    assert policy.can_manage_members_by_key(key(Role.ADMIN), allowed_by_owner=True) is True
-    assert not policy.can_manage_members_by_key(key(Role.ADMIN), allowed_by_owner=False)
-    assert not policy.can_manage_members_by_key(key(Role.READ_WRITE), allowed_by_owner=True)
+    for role in Role:
+        allowed = replace(key(role), account_id=ACME, keys_manage_members=True)
+        expected = role.at_least(Role.ADMIN)
+        assert (policy.can_manage_members_by_key(allowed) is True) == expected
+        assert (policy.can_change_role(allowed, WRITER, Role.READ_ONLY) is True) == expected
+        assert (policy.can_remove_member(allowed, WRITER) is True) == expected
+        assert not policy.can_change_role(allowed, OWNER, Role.READ_ONLY)
+        assert not policy.can_change_role(allowed, WRITER, Role.OWNER)
+        assert not policy.can_remove_member(allowed, OWNER)
+        forbidden = replace(allowed, keys_manage_members=False)
+        for decision in (
+            policy.can_manage_members_by_key(forbidden),
+            policy.can_change_role(forbidden, WRITER, Role.READ_ONLY),
+            policy.can_remove_member(forbidden, WRITER),
+        ):
+            assert "under General" in str(decision)
 
 
 def test_a_suspended_account_is_closed_to_keys_and_read_only_to_people() -> None:

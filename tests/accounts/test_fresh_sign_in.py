@@ -53,6 +53,9 @@ def acts(cast: Cast) -> dict[str, Act]:
         ),
         "invite an admin again": Act(cast.adam, f"{base}/invitations/{invitation.pk}/resend", {}, "invitation.resent"),
         "change a role": Act(cast.adam, f"{base}/members/{cast.rob.pk}/role", {"role": "READ_WRITE"}, "member.role_changed"),
+        "let API keys manage members": Act(
+            cast.olivia, f"{base}/policies", {"keys_manage_members": "on"}, "account.policy_changed"
+        ),
         "transfer the ownership": Act(
             cast.olivia,
             f"{base}/transfer",
@@ -91,6 +94,7 @@ NAMES = (
     "invite an admin",
     "invite an admin again",
     "change a role",
+    "let API keys manage members",
     "transfer the ownership",
     "delete the account",
     "delete one's own user",
