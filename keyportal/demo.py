@@ -15,7 +15,9 @@ from accounts.models import Account, User
 from apikeys.models import ApiKey
 from apikeys.secret import Kind, Secret
 from keyportal.policy import Role
-from keyportal.v1.models import Check
+from keyportal.v1.checks import CheckIn
+from keyportal.v1.documents import write
+from keyportal.v1.models import Check, Variable
 
 OWNER_EMAIL = "olivia@example.com"
 OPERATOR_EMAIL = "oscar@example.com"
@@ -40,6 +42,11 @@ CHECKS: tuple[tuple[str, str, int, list[str], list[str]], ...] = (
     ("Checkout API", "API", 1, ["eu-west-1", "eu-central-1"], ["api", "production"]),
     ("Sign-in flow", "BROWSER", 10, ["eu-west-1"], ["web"]),
     ("Nightly invoice export", "HEARTBEAT", 1440, [], ["batch"]),
+)
+VARIABLES = (
+    {"key": "BASE_URL", "value": "https://shop.example.com"},
+    {"key": "LOGIN_USER", "value": "probe@example.com", "locked": True},
+    {"key": "LOGIN_PASSWORD", "value": "kept encrypted, read by nobody", "secret": True},  # nosec B105
 )
 
 
@@ -76,6 +83,7 @@ def seed(password: str) -> Shown:
     globex.add_member(wendy, Role.ADMIN, by=shell)
     _checks(acme, CHECKS)
     _checks(globex, CHECKS[:1])
+    Variable.objects.bulk_create(Variable(account=acme, **fields) for fields in VARIABLES)
 
     _keys_in_every_state(acme, olivia, users["adam@example.com"], eve)
     for user in (wendy, users["rhea@example.com"], eve):
@@ -140,9 +148,9 @@ def _enroll(email: str, name: str, password: str, **fields: Any) -> User:
 
 def _checks(account: Account, rows: Any) -> None:
     for name, check_type, frequency, locations, tags in rows:
-        Check.objects.create(
-            account=account, name=name, check_type=check_type, frequency=frequency, locations=locations, tags=tags
-        )
+        check = Check(account=account, check_type=check_type)
+        write(check, CheckIn(name=name, frequency=frequency, locations=locations, tags=tags))
+        check.save()
 
 
 def _user_key(user: User, name: str, **past: Any) -> None:

@@ -97,6 +97,7 @@ MIDDLEWARE = [
     "keyportal.middleware.after_the_answer",
     "keyportal.middleware.rate_limit",
     "keyportal.middleware.api_errors",
+    "keyportal.v1.body.api_bodies",
     "keyportal.middleware.ErrorPages",
     "keyportal.middleware.hostile_paths",
     "django.contrib.sessions.middleware.SessionMiddleware",

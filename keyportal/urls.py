@@ -10,7 +10,7 @@ urlpatterns = [
     path("", include("apikeys.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
-    path("v1/", api.urls),
+    path("", api.urls),
 ]
 
 handler400 = "keyportal.errors.bad_request"

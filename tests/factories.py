@@ -14,7 +14,10 @@ from accounts.models import Account, Membership, User
 from apikeys.models import ApiKey
 from apikeys.secret import checksum
 from keyportal.policy import Actor, Role
-from keyportal.v1.models import Check
+from keyportal.v1.check_groups import CheckGroupIn
+from keyportal.v1.checks import CheckIn
+from keyportal.v1.documents import write
+from keyportal.v1.models import Check, CheckGroup
 
 PASSWORD = "a long enough password"
 
@@ -46,12 +49,35 @@ class AccountFactory(DjangoModelFactory[Account]):
         Membership.objects.create(account=self, user=self.owner, stored_role=Role.ADMIN)
 
 
-class CheckFactory(DjangoModelFactory[Check]):
+class DocumentFactory(DjangoModelFactory[Any]):
+    """Columns go to the row, everything else into the document."""
+
+    class Meta:
+        abstract = True
+
+    account = factory.SubFactory(AccountFactory)
+
+    @classmethod
+    def _create(cls, model_class: type[Any], *args: Any, **fields: Any) -> Any:
+        columns = {name: fields.pop(name) for name in ("account", "check_type", "created_at") if name in fields}
+        row = model_class(**columns)
+        write(row, CheckIn(**fields) if model_class is Check else CheckGroupIn(**fields))
+        row.save()
+        return row
+
+
+class CheckFactory(DocumentFactory):
     class Meta:
         model = Check
 
-    account = factory.SubFactory(AccountFactory)
     name = factory.Sequence(lambda n: f"Check {n}")
+
+
+class CheckGroupFactory(DocumentFactory):
+    class Meta:
+        model = CheckGroup
+
+    name = factory.Sequence(lambda n: f"Group {n}")
 
 
 @dataclass

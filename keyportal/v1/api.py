@@ -5,25 +5,37 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from keyportal.errors import DATABASE_AWAY, api_error
 from keyportal.exceptions import Conflict, InvalidCredential, TooManyRequests
-from keyportal.v1 import accounts, checks
+from keyportal.v1 import accounts, catalog, check_groups, checks, entitlements, members, not_offered, users, variables
+from keyportal.v1.body import BodyRefused, StrictParser
+from keyportal.v1.reference import DescribedAPI
 
 logger = logging.getLogger(__name__)
 
-# The document and its page come with the whole surface; half of it would be a promise not kept.
-api = NinjaAPI(title="KeyPortal", version="1", openapi_url=None, docs_url=None, urls_namespace="v1")
-api.add_router("/accounts", accounts.router)
-api.add_router("/checks", checks.router)
+api = DescribedAPI(parser=StrictParser())
+api.add_router("/v1/accounts", accounts.router)
+api.add_router("/v1/accounts", entitlements.router)
+api.add_router("/v1/accounts", members.router)
+api.add_router("/v1/variables", variables.router)
+api.add_router("/v1/checks", checks.router)
+api.add_router("/v1/check-groups", check_groups.router)
+api.add_router("/v2/check-groups", check_groups.router_v2)
+api.add_router("/v1/runtimes", catalog.runtimes)
+api.add_router("/v1/locations", catalog.locations)
+# Checkly's second root, which its command line asks who it is.
+api.add_router("/next/accounts", accounts.router_next)
+api.add_router("/next/users", users.router)
+api.add_router("", not_offered.router)
 
-# Made once: each reading of `api.urls` builds new ones.
-urls = api.urls
-for _pattern in urls[0]:
+# Made once: each reading of `api.urls` builds new ones. The last is ninja's own page of nothing.
+patterns = api.urls[0][:-1]
+for _pattern in patterns:
     # Keys open these, not sessions: the middleware that sends people to sign-in does not apply.
     setattr(_pattern.callback, "login_required", False)  # noqa: B010 - a function has no such attribute to the type checker
+urls = (patterns, "ninja", "v1")
 
 
 @api.exception_handler(InvalidCredential)
@@ -47,7 +59,7 @@ def forbidden(request: HttpRequest, error: PermissionDenied) -> HttpResponse:
 
 @api.exception_handler(Http404)
 def not_found(request: HttpRequest, error: Http404) -> HttpResponse:
-    return api_error(404)
+    return api_error(404, str(error))
 
 
 @api.exception_handler(Conflict)
@@ -57,7 +69,9 @@ def conflict(request: HttpRequest, error: Conflict) -> HttpResponse:
 
 @api.exception_handler(HttpError)
 def http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    return api_error(error.status_code, str(error))
+    # What the parser has to say reaches us as the cause of an error that says less.
+    known = error.__cause__ if isinstance(error.__cause__, BodyRefused) else error
+    return api_error(known.status_code, str(known))
 
 
 @api.exception_handler(ValidationError)
@@ -78,4 +92,5 @@ for _away in DATABASE_AWAY:
 
 def _sentence(error: dict[str, Any]) -> str:
     """Where and what, such as "limit: Input should be less than or equal to 100"."""
-    return f"{error['loc'][-1]}: {error['msg']}"
+    where = ".".join(str(part) for part in error["loc"][1:] if part != "body") or "body"
+    return f"{where}: {error['msg'].removeprefix('Value error, ')}"

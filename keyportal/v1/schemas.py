@@ -1,18 +1,26 @@
-"""What the API answers, typed. Field names are the contract's."""
+"""What the API's answers share, typed. Field names are the contract's."""
 
-from datetime import datetime
+from __future__ import annotations
+
+from typing import Annotated, Any
 from uuid import UUID
 
-from ninja import Schema
+from ninja import Field, Schema
+from pydantic import ConfigDict
+
+from keyportal.v1.models import MAX_LENGTH
 
 # The runtime that clients take as the default of an account.
 RUNTIME_ID = "2025.04"
 
 
 class Error(Schema):
+    """What went wrong, whatever it was. `message` is a sentence for the person at the client."""
+
     statusCode: int
     error: str
     message: str
+    attributes: dict[str, Any] | None = None
 
 
 class Account(Schema):
@@ -21,16 +29,19 @@ class Account(Schema):
     runtimeId: str = RUNTIME_ID
 
 
-class Check(Schema):
-    id: UUID
-    name: str
-    checkType: str
-    activated: bool
-    muted: bool
-    frequency: int
-    locations: list[str]
-    tags: list[str]
-    groupId: int | None = None
-    runtimeId: str | None = None
-    created_at: datetime
-    updated_at: datetime | None
+class Strict(Schema):
+    """A body of which every field is known: no other is taken, and no value is read as another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+# One line of any letters: no control characters, no line or paragraph separator.
+Line = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")]
+
+REFUSALS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500, 503), Error)
+BODY_REFUSALS: dict[int, Any] = dict.fromkeys((409, 413, 415), Error)
+
+
+def answers(body: Any, status: int = 200, *, takes_body: bool = False) -> dict[int, Any]:
+    """What an operation may answer: `body` with `status`, and the refusals that every operation shares."""
+    return {status: body} | REFUSALS | (BODY_REFUSALS if takes_body else {})

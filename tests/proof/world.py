@@ -18,11 +18,20 @@ from accounts.invitations import Invitation
 from accounts.models import User
 from apikeys.models import ApiKey
 from keyportal.policy import GRANTABLE_ROLES, Role
+from keyportal.v1.models import Check, CheckGroup, Variable
 from tests import factories
 from tests.sessions import browser_of
 
 # What changes by looking: sign-ins, and the record of use.
 _LEFT_OUT = {"last_login", "last_used_at", "last_used_address", "last_used_client"}
+
+
+# Who knocks with a key: none; user keys of the people; service keys of Acme by role; and three that have ended.
+MACHINES = (
+    *("none", "O", "A", "RW", "RR", "RO", "out", "oper", "gone"),
+    *(f"s{role.value}" for role in GRANTABLE_ROLES),
+    *("deleted", "expired", "sdeleted"),
+)
 
 
 @dataclass
@@ -32,6 +41,9 @@ class World:
     cast: factories.Cast
     service: ApiKey
     invitation: Invitation = field(init=False)
+    variable: Variable = field(init=False)
+    check: Check = field(init=False)
+    group: CheckGroup = field(init=False)
     people: dict[str, User] = field(default_factory=dict)
     user_keys: dict[str, ApiKey] = field(default_factory=dict)
     plaintexts: dict[str, str] = field(default_factory=dict)
@@ -49,6 +61,13 @@ class World:
             "user_id": self.cast.rob.pk,
             "invitation_id": self.invitation.pk,
             "token": "no-such-token",
+            "key": self.variable.key,
+            "check": self.check.pk,
+            "check_id": self.check.pk,
+            "check_type": "api",
+            "group_id": self.group.pk,
+            "runtime_id": "2025.04",
+            "logical_id": "project",
         }
 
     def machine(self, asker: str) -> Client:
@@ -90,7 +109,9 @@ def make_world() -> World:
     world.plaintexts["expired"] = factories.user_key(cast.olivia, name="Expired", expires_at=past)[1]
     ended, world.plaintexts["sdeleted"] = factories.service_key(cast.acme, Role.ADMIN, name="Deleted service")
     ended.revoke(by=cast.actor(cast.olivia, cast.acme))
-    factories.CheckFactory.create(account=cast.acme)
+    world.check = factories.CheckFactory.create(account=cast.acme)
+    world.group = factories.CheckGroupFactory.create(account=cast.acme)
+    world.variable = Variable.objects.create(account=cast.acme, key="BASE_URL", value="https://example.com")
     admin = cast.actor(cast.adam, cast.acme)
     world.invitation, _ = Invitation.objects.invite(cast.acme, "waiting@example.com", Role.READ_ONLY, by=admin)
     User.objects.filter(pk=gone.pk).update(is_active=False)

@@ -66,7 +66,7 @@ NOTHING_HERE = [
     "/v1/accounts/",
     "/v1/accounts/me/",
     "/v1/checks/",
-    "/v1/checks/1/2",
+    "/v1/checks/1/2/3",
     "/v1//checks",
     "/v2/checks",
     "/next/nothing",
@@ -159,8 +159,11 @@ def operations() -> Iterator[tuple[str, Any]]:
 def test_every_operation_declares_its_authentication_and_a_level() -> None:
     """An operation without `auth` would be open to everybody."""
     declared = dict(operations())
-    assert len(declared) >= 4
+    public = {name for name, operation in declared.items() if not operation.auth_callbacks}
+    assert public == {"GET /v1/runtimes", "GET /v1/runtimes/{runtime_id}", "GET /v1/locations"}
     for name, operation in declared.items():
+        if name in public:
+            continue
         assert operation.auth_callbacks, name
         for callback in operation.auth_callbacks:
             assert isinstance(callback, BearerKey), name

@@ -107,7 +107,7 @@ def strange_addresses(world: World, door: Door) -> Iterator[tuple[str, str, str]
         text = ENCODED[what]
         if "<" in door.route or "(?P" in door.route:
             yield f"path: {what}", path_of(world, door, **dict.fromkeys(PARAMETERS, text)), ""
-        if door.name in ("home", "v1:api-root"):
+        if door.name in ("home", "v1:list_checks"):
             yield f"behind the path: {what}", f"{path}{text}", ""
         yield f"query: {what}", path, "&".join(f"{name}={text}" for name in QUERY_FIELDS)
         yield f"query, back: {what}", path, f"after={text}&{text}={text}&{text}"
@@ -120,7 +120,10 @@ def strange_addresses(world: World, door: Door) -> Iterator[tuple[str, str, str]
 
 
 QUERY_FIELDS = ("q", "show", "before", "limit", "page", "next", "e", "p", "o", "_changelist_filters", "_popup")
-PARAMETERS = ("account_id", "public_id", "section", "object_id", "content_type_id", "app_label", "url", "key", "uidb36")
+PARAMETERS = (
+    *("account_id", "public_id", "section", "object_id", "content_type_id", "app_label", "url", "key", "uidb36"),
+    *("check", "check_id", "check_type", "group_id", "runtime_id", "logical_id", "user_id", "invitation_id", "token"),
+)
 
 
 def raw(client: Client, method: str, path: str, query: str = "", body: bytes = b"", **environ: Any) -> Any:

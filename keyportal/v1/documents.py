@@ -1,0 +1,135 @@
+"""Checks and check groups: documents that are kept as they were sent, but for what the server alone says.
+
+Their `environmentVariables` follow the rules of the account's variables: a secret value is never read by anybody
+again, a locked one only by those who may write; a client that sends back the null it was shown keeps the value.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from functools import reduce
+from operator import or_
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import StrIndex
+from django.db.models.lookups import GreaterThan
+from django.http import HttpResponse
+from django.utils import timezone
+from ninja import Field, Schema
+from ninja.errors import HttpError
+from pydantic import ConfigDict
+
+from keyportal import policy
+from keyportal.policy import Actor
+from keyportal.v1.models import Check, CheckGroup, Document
+from keyportal.v1.schemas import Line, Strict
+
+D = TypeVar("D", bound=Document)
+
+# What the server alone says: a client may send it back, and it counts for nothing.
+SERVERS_OWN = ("id", "checkType", "created_at", "updated_at")
+
+
+class EnvironmentVariable(Strict):
+    key: Line
+    value: str | None = Field(default=None, description="null keeps the value that is stored.")
+    locked: bool = False
+    secret: bool = False
+
+
+class DocumentIn(Schema):
+    """What is validated of a document. Fields beyond these are kept as they are sent."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    name: Line
+    activated: bool = True
+    muted: bool = False
+    tags: list[Line] = Field(default=[])
+    locations: list[Line] = Field(default=[])
+    runtimeId: Line | None = None
+    environmentVariables: list[EnvironmentVariable] = Field(default=[])
+
+
+class DocumentOut(Schema):
+    """What every document has; and whatever else it was sent with."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    activated: bool
+    muted: bool
+    tags: list[str]
+    locations: list[str]
+    runtimeId: str | None
+    environmentVariables: list[EnvironmentVariable]
+    created_at: datetime
+    updated_at: datetime | None
+
+
+class CheckOut(DocumentOut):
+    id: UUID
+    checkType: str
+    frequency: int
+    groupId: int | None
+
+
+class CheckGroupOut(DocumentOut):
+    id: int
+
+
+def write(row: Document, body: DocumentIn) -> None:
+    """Put the body into a row that is new, or locked; the caller saves it."""
+    document = {name: value for name, value in body.dict().items() if name not in SERVERS_OWN}
+    stored = {one["key"]: one for one in row.document.get("environmentVariables", [])}
+    document["environmentVariables"] = [_kept(one, stored.get(one["key"])) for one in document["environmentVariables"]]
+    row.document = document
+    row.name = body.name
+    row.tag_lines = "\n" + "".join(f"{tag}\n" for tag in body.tags)
+    if not row._state.adding:
+        row.updated_at = timezone.now()
+
+
+def _kept(sent: dict[str, Any], stored: dict[str, Any] | None) -> dict[str, Any]:
+    if sent["value"] is None:
+        if stored is None:
+            raise HttpError(400, f"environmentVariables: “{sent['key']}” needs a value.")
+        sent["value"] = stored["value"]
+    sent["secret"] = sent["secret"] or bool(stored and stored["secret"])
+    return sent
+
+
+def check_document(check: Check, actor: Actor) -> dict[str, Any]:
+    document = _document(check, actor)
+    return document | {"id": check.pk, "checkType": check.check_type, "groupId": check.group_id}
+
+
+def group_document(group: CheckGroup, actor: Actor) -> dict[str, Any]:
+    return _document(group, actor) | {"id": group.pk}
+
+
+def _document(row: Document, actor: Actor) -> dict[str, Any]:
+    may_write = bool(policy.can_read_locked_variable(actor))
+    variables = [
+        one | {"value": None if one["secret"] or (one["locked"] and not may_write) else one["value"]}
+        for one in row.document["environmentVariables"]
+    ]
+    times = {"created_at": row.created_at, "updated_at": row.updated_at}
+    return {**row.document, "environmentVariables": variables, **times}
+
+
+def with_any_tag(rows: QuerySet[D], tags: list[str]) -> QuerySet[D]:
+    """The rows that have one of `tags`, in its very spelling; all rows where none is asked for."""
+    found = [Q(GreaterThan(StrIndex("tag_lines", Value(f"\n{tag}\n")), 0)) for tag in tags]
+    return rows.filter(reduce(or_, found)) if tags else rows
+
+
+def as_sent(response: HttpResponse, data: Any, status: int = 200) -> HttpResponse:
+    """The answer, past ninja's serializer, which would leave out the fields that it does not know."""
+    response.status_code = status
+    response.content = json.dumps(data, cls=DjangoJSONEncoder)
+    return response

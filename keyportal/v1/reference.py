@@ -1,0 +1,89 @@
+"""The API's own description: OpenAPI 3.1 at /v1/openapi.json, and the page that reads it at /v1/docs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from ninja import NinjaAPI
+from ninja.openapi.docs import DocsBase
+from ninja.openapi.schema import OpenAPISchema
+
+DESCRIPTION = """
+Checkly’s public API, for keys that are issued here. Send the key as `Authorization: Bearer …`. A **user key** works in
+several accounts: name one in the header `X-Checkly-Account`. A **service key** knows its own.
+"""
+
+ACCOUNT_HEADER = {
+    "name": "X-Checkly-Account",
+    "in": "header",
+    "required": False,
+    "description": "The account to act in, by its ID. A user key needs it; a service key may leave it out.",
+    "schema": {"type": "string", "format": "uuid"},
+}
+
+_PHRASES = {
+    400: "A value is not valid, or the account is not named.",
+    401: "No key, or none that works: unknown, deleted, expired, suspended.",
+    402: "Not offered here.",
+    403: "A good key, but without this right, or without access to this account.",
+    404: "Not there.",
+    409: "There already, or somebody was faster.",
+    413: "The body is too large.",
+    415: "The body is no JSON, or packed in an unknown way.",
+    429: "Too many requests. Retry-After says when to come back.",
+    500: "A fault of the server. Name the request’s ID to its operator.",
+    503: "The database is away for the moment. The key is not the problem.",
+}
+
+
+class ReferencePage(DocsBase):
+    """Swagger UI from our own files, in our colours. Its pictures are data in its style sheet."""
+
+    def render_page(self, request: HttpRequest, api: NinjaAPI, **kwargs: Any) -> HttpResponse:
+        response = render(request, "reference.html", {"openapi_url": self.get_openapi_url(api, kwargs)})
+        response._csp_update = {"img-src": ["'self'", "data:"]}  # type: ignore[attr-defined]
+        return response
+
+
+class DescribedAPI(NinjaAPI):
+    """A NinjaAPI whose document says all that holds for every operation, once, from what the operations declare."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            title="KeyPortal API",
+            version="1",
+            description=DESCRIPTION,
+            openapi_url="/v1/openapi.json",
+            docs_url="/v1/docs",
+            docs=ReferencePage(),
+            urls_namespace="v1",
+            servers=[{"url": settings.PUBLIC_URL}],
+            **options,
+        )
+
+    def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
+        schema = super().get_openapi_schema(**{"path_prefix": "/"} | options)
+        for path, item in schema["paths"].items():
+            for operation in item.values():
+                _describe(path, operation)
+        return schema
+
+
+def _describe(path: str, operation: dict[str, Any]) -> None:
+    guarded = bool(operation.get("security"))
+    responses = operation["responses"]
+    if not guarded:
+        for status in (401, 403):
+            responses.pop(status, None)
+    elif "{account_id}" not in path and not path.endswith("/users/me"):
+        operation["parameters"] = [*operation.get("parameters", []), ACCOUNT_HEADER]
+    for status, response in responses.items():
+        if status in _PHRASES:
+            response["description"] = _PHRASES[status]
+    if 401 in responses:
+        responses[401]["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "`Bearer`."}}
+    for status in {429, 503} & responses.keys():
+        responses[status]["headers"] = {"Retry-After": {"schema": {"type": "string"}, "description": "Seconds."}}
