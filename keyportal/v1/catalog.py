@@ -5,7 +5,7 @@ from typing import Any
 from django.http import Http404, HttpRequest
 from ninja import Router, Schema
 
-from keyportal.v1.schemas import RUNTIME_ID, answers
+from keyportal.v1.schemas import RUNTIME_ID, answers, example
 
 runtimes = Router(tags=["Reference data"])
 locations = Router(tags=["Reference data"])
@@ -22,6 +22,8 @@ class Runtime(Schema):
 
 
 class Location(Schema):
+    model_config = example(region="eu-west-1", name="Ireland")
+
     region: str
     name: str
 

@@ -11,10 +11,11 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Schema, Status
 from ninja.errors import HttpError
+from pydantic import ConfigDict
 
 from keyportal.policy import Level
 from keyportal.v1.auth import BearerKey, account_id, actor_of
-from keyportal.v1.documents import CheckOut, DocumentIn, as_sent, check_document, with_any_tag, write
+from keyportal.v1.documents import EXAMPLE_CHECK, CheckOut, DocumentIn, as_sent, check_document, with_any_tag, write
 from keyportal.v1.models import Check, CheckGroup
 from keyportal.v1.paging import Paging, paged
 from keyportal.v1.schemas import answers
@@ -40,6 +41,8 @@ class CheckType(StrEnum):
 
 
 class CheckIn(DocumentIn):
+    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE_CHECK})
+
     frequency: int = Field(default=10, ge=0, le=24 * 60, description="Minutes between runs.")
     groupId: int | None = Field(default=None, description="A check group of the same account.")
 

@@ -34,6 +34,20 @@ D = TypeVar("D", bound=Document)
 SERVERS_OWN = ("id", "checkType", "created_at", "updated_at")
 
 
+EXAMPLE: dict[str, Any] = {
+    "name": "Shop",
+    "activated": True,
+    "muted": False,
+    "tags": ["shop"],
+    "locations": ["eu-west-1"],
+    "runtimeId": "2025.04",
+    "environmentVariables": [{"key": "TOKEN", "value": "from the vault", "locked": True, "secret": False}],
+}
+EXAMPLE_CHECK = EXAMPLE | {"name": "Checkout", "frequency": 5, "groupId": None}
+TIMES = {"created_at": "2026-11-22T09:00:00Z", "updated_at": None}
+ID = "f2a7c1d4-3b2e-4f5a-9c8d-7e6f5a4b3c2d"
+
+
 class EnvironmentVariable(Strict):
     key: Line
     value: str | None = Field(default=None, description="null keeps the value that is stored.")
@@ -44,7 +58,7 @@ class EnvironmentVariable(Strict):
 class DocumentIn(Schema):
     """What is validated of a document. Fields beyond these are kept as they are sent."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, json_schema_extra={"example": EXAMPLE})
 
     name: Line
     activated: bool = True
@@ -58,7 +72,7 @@ class DocumentIn(Schema):
 class DocumentOut(Schema):
     """What every document has; and whatever else it was sent with."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", json_schema_extra={"example": EXAMPLE | TIMES})
 
     name: str
     activated: bool
@@ -72,6 +86,8 @@ class DocumentOut(Schema):
 
 
 class CheckOut(DocumentOut):
+    model_config = ConfigDict(json_schema_extra={"example": {"id": ID, "checkType": "API", **EXAMPLE_CHECK, **TIMES}})
+
     id: UUID
     checkType: str
     frequency: int
@@ -79,6 +95,8 @@ class CheckOut(DocumentOut):
 
 
 class CheckGroupOut(DocumentOut):
+    model_config = ConfigDict(json_schema_extra={"example": {"id": 1, **EXAMPLE, **TIMES}})
+
     id: int
 
 

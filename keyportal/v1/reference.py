@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from ninja import NinjaAPI
@@ -16,6 +15,7 @@ Checkly’s public API, for keys that are issued here. Send the key as `Authoriz
 several accounts: name one in the header `X-Checkly-Account`. A **service key** knows its own.
 """
 
+KEY = "APIKey"
 ACCOUNT_HEADER = {
     "name": "X-Checkly-Account",
     "in": "header",
@@ -39,6 +39,9 @@ _PHRASES = {
 }
 
 
+_HEADERS = {"WWW-Authenticate": {401}, "Retry-After": {429, 503}}
+
+
 class ReferencePage(DocsBase):
     """Swagger UI from our own files, in our colours. Its pictures are data in its style sheet."""
 
@@ -60,7 +63,7 @@ class DescribedAPI(NinjaAPI):
             docs_url="/v1/docs",
             docs=ReferencePage(),
             urls_namespace="v1",
-            servers=[{"url": settings.PUBLIC_URL}],
+            servers=[{"url": "/"}],
             **options,
         )
 
@@ -69,21 +72,23 @@ class DescribedAPI(NinjaAPI):
         for path, item in schema["paths"].items():
             for operation in item.values():
                 _describe(path, operation)
+        schema["components"]["securitySchemes"] = {KEY: {"type": "http", "scheme": "bearer"}}
         return schema
 
 
 def _describe(path: str, operation: dict[str, Any]) -> None:
-    guarded = bool(operation.get("security"))
+    operation["summary"] = operation["summary"].capitalize()
     responses = operation["responses"]
-    if not guarded:
+    if operation.get("security"):
+        # However the account is found, it is one kind of key.
+        operation["security"] = [{KEY: []}]
+        if "{account_id}" not in path and not path.endswith("/users/me"):
+            operation["parameters"] = [*operation.get("parameters", []), ACCOUNT_HEADER]
+    else:
         for status in (401, 403):
             responses.pop(status, None)
-    elif "{account_id}" not in path and not path.endswith("/users/me"):
-        operation["parameters"] = [*operation.get("parameters", []), ACCOUNT_HEADER]
-    for status, response in responses.items():
-        if status in _PHRASES:
-            response["description"] = _PHRASES[status]
-    if 401 in responses:
-        responses[401]["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "`Bearer`."}}
-    for status in {429, 503} & responses.keys():
-        responses[status]["headers"] = {"Retry-After": {"schema": {"type": "string"}, "description": "Seconds."}}
+    for status in _PHRASES.keys() & responses.keys():
+        responses[status]["description"] = _PHRASES[status]
+    for name, statuses in _HEADERS.items():
+        for status in statuses & responses.keys():
+            responses[status].setdefault("headers", {})[name] = {"schema": {"type": "string"}}

@@ -14,8 +14,15 @@ from keyportal.v1.models import MAX_LENGTH
 RUNTIME_ID = "2025.04"
 
 
+def example(**fields: Any) -> ConfigDict:
+    """What the reference shows of a schema, and what its form is filled with."""
+    return ConfigDict(json_schema_extra={"example": fields})
+
+
 class Error(Schema):
     """What went wrong, whatever it was. `message` is a sentence for the person at the client."""
+
+    model_config = example(statusCode=403, error="Forbidden", message="This API key has no access to this account.")
 
     statusCode: int
     error: str
@@ -24,6 +31,8 @@ class Error(Schema):
 
 
 class Account(Schema):
+    model_config = example(id="8c1f2c0e-5b7d-4c2e-9d55-0f7a1b3c9e21", name="Acme Ltd", runtimeId="2025.04")
+
     id: UUID
     name: str
     runtimeId: str = RUNTIME_ID

@@ -8,12 +8,14 @@ from ninja import Router, Schema
 from accounts.models import User
 from keyportal.policy import Level
 from keyportal.v1.auth import BearerKeyOfAnyAccount, actor_of
-from keyportal.v1.schemas import answers
+from keyportal.v1.schemas import answers, example
 
 router = Router(tags=["Identity"])
 
 
 class Whoami(Schema):
+    model_config = example(id="0b0c9a5e-6a39-4a43-8f5c-0c1d2e3f4a5b", name="Olivia Owens")
+
     id: str
     name: str
 

@@ -16,12 +16,14 @@ from keyportal.policy import Actor, Level
 from keyportal.v1.auth import BearerKey, account_id, actor_of
 from keyportal.v1.models import MAX_LENGTH, Variable
 from keyportal.v1.paging import FURTHEST_PAGE, Paging, everything, paged
-from keyportal.v1.schemas import Strict, answers
+from keyportal.v1.schemas import Strict, answers, example
 
 router = Router(tags=["Variables"])
 
 
 class VariableOut(Schema):
+    model_config = example(key="BASE_URL", value="https://shop.example.com", locked=False, secret=False)
+
     key: str
     value: str | None = Field(description="null where it is secret, or locked and the key's role may not write.")
     locked: bool

@@ -229,6 +229,12 @@ def remove_dialog(page: Page, server: Server) -> None:
     expect(page.get_by_role("alertdialog")).to_be_visible()
 
 
+def reference(page: Page, server: Server) -> None:
+    page.goto("/v1/docs")
+    page.get_by_text("/v1/variables", exact=True).first.click()
+    expect(page.get_by_role("button", name="Try it out")).to_be_visible()
+
+
 def menu(words: str) -> Open:
     def open_(page: Page, server: Server) -> None:
         page.goto(steps.USER_KEYS)
@@ -319,6 +325,7 @@ PLACES = {
     "change email": Place("olivia", at("/accounts/email/")),
     "change email, waiting": Place("rhea", change_email),
     "no account": Place("oscar", at("/settings/account/general")),
+    "API reference": Place(None, reference),
     # Errors and menus
     "not found": Place("olivia", at("/nothing/here")),
     "bad request": Place("olivia", at(f"{steps.USER_KEYS}?q=%00")),
