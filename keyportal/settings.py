@@ -168,10 +168,10 @@ CACHES = {
     else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "keyportal_cache"}
 }
 
-# What is encrypted at rest, such as mails that hold links. The first key encrypts, all of them decrypt.
-ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[]) or [
-    base64.urlsafe_b64encode(hashlib.sha256(f"keyportal encryption {SECRET_KEY}".encode()).digest()).decode()
-]
+# What is encrypted at rest: variables, checks, mails that hold links. The first key encrypts, all of them decrypt. The
+# one from SECRET_KEY comes last, so that what was written before there was another can still be read.
+_derived = hashlib.sha256(f"keyportal encryption {SECRET_KEY}".encode()).digest()
+ENCRYPTION_KEYS = [*env.list("ENCRYPTION_KEYS", default=[]), base64.urlsafe_b64encode(_derived).decode()]
 
 # People and how they sign in
 
