@@ -21,7 +21,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 from ninja import Field, Schema
 from ninja.errors import HttpError
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from keyportal import policy
 from keyportal.policy import Actor
@@ -55,8 +55,8 @@ class EnvironmentVariable(Strict):
     secret: bool = False
 
 
-class DocumentIn(Schema):
-    """What is validated of a document. Fields beyond these are kept as they are sent."""
+class DocumentIn(BaseModel):
+    """What is validated of a document. Fields beyond these are kept as they are sent, which ninja's Schema would drop."""
 
     model_config = ConfigDict(extra="allow", strict=True, json_schema_extra={"example": EXAMPLE})
 
@@ -102,7 +102,7 @@ class CheckGroupOut(DocumentOut):
 
 def write(row: Document, body: DocumentIn) -> None:
     """Put the body into a row that is new, or locked; the caller saves it."""
-    document = {name: value for name, value in body.dict().items() if name not in SERVERS_OWN}
+    document = {name: value for name, value in body.model_dump().items() if name not in SERVERS_OWN}
     stored = {one["key"]: one for one in row.document.get("environmentVariables", [])}
     document["environmentVariables"] = [_kept(one, stored.get(one["key"])) for one in document["environmentVariables"]]
     row.document = document

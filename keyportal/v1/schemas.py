@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from ninja import Field, Schema
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from keyportal.v1.models import MAX_LENGTH
 
@@ -38,7 +38,7 @@ class Account(Schema):
     runtimeId: str = RUNTIME_ID
 
 
-class Strict(Schema):
+class Strict(BaseModel):
     """A body of which every field is known: no other is taken, and no value is read as another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True)

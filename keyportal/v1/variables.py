@@ -78,7 +78,7 @@ def create_variable(request: HttpRequest, body: VariableIn) -> Any:
     """A new variable. 409 where there is one of this name."""
     try:
         with transaction.atomic():
-            variable = Variable.objects.create(account_id=account_id(request), **body.dict())
+            variable = Variable.objects.create(account_id=account_id(request), **body.model_dump())
     except IntegrityError:
         raise Conflict(f"The variable “{body.key}” already exists.") from None
     return Status(201, _answer(variable, actor_of(request)))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from keyportal.policy import Role
@@ -134,3 +135,12 @@ def test_the_list_costs_three_queries_whatever_its_length(call_api: Call, key: s
         with CaptureQueriesContext(connection) as queries:
             names(call_api(f"{CHECKS}?limit={limit}", key))
         assert len(queries) == 3
+
+
+def test_what_is_not_known_of_a_check_is_kept_as_it_was_sent(cast: factories.Cast) -> None:
+    client = Client(headers={"Authorization": f"Bearer {factories.service_key(cast.acme)[1]}"})
+    sent = {"name": "n", "alertSettings": {"a": [1, 2.5, {"b": None}]}, "request": {"url": "https://example.com", "body": "é"}}
+    made = client.post("/v1/checks/api", sent, "application/json")
+    assert made.status_code == 201
+    for answer in (made.json(), client.get(f"/v1/checks/{made.json()['id']}").json(), client.get("/v1/checks").json()[0]):
+        assert {name: answer[name] for name in sent} == sent
