@@ -80,7 +80,9 @@ def test_every_form_is_answered_while_its_mail_waits_and_the_mails_come_later(
     assert server.manage("daily").strip() == f"Mails sent: {len(FORMS)}"
     assert [mail["To"] for mail in mails.mails] == list(FORMS)
     for mail in mails.mails:
-        assert f"{server.url}{LINKS[mail['To']]}" in mail.get_body(("plain",)).get_content()
+        text = mail.get_body(("plain",))
+        assert text is not None
+        assert f"{server.url}{LINKS[mail['To']]}" in text.get_content()
     assert server.manage("daily").strip() == "Mails sent: 0"
 
 

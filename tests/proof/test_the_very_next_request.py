@@ -31,7 +31,9 @@ WORKERS = 2
 
 @pytest.fixture
 def server(transactional_db: None, tmp_path: Path) -> Iterator[Server]:
-    with served(tmp_path, application="tests.proof.one_call_more", WEB_WORKERS=str(WORKERS)) as server:
+    """With limits that count and are never reached."""
+    limits = {"API_REQUESTS_PER_MINUTE": "1000000", "API_FAILURES_PER_MINUTE": "1000000"}
+    with served(tmp_path, application="tests.proof.one_call_more", WEB_WORKERS=str(WORKERS), **limits) as server:
         yield server
 
 
