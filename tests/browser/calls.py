@@ -40,10 +40,13 @@ class Connection:
         self.ask(key, account_id)
         return self.answer()
 
-    def ask(self, key: str, account_id: str | None = None, method: str = "GET", path: str = "/v1/checks") -> None:
-        """Send a call and wait for nothing: `answer` is to be read later."""
+    def ask(
+        self, key: str, account_id: str | None = None, method: str = "GET", path: str = "/v1/checks", body: str | None = None
+    ) -> None:
+        """Send a call and wait for nothing: `answer` is to be read later. The body is JSON."""
         headers = {"Authorization": f"Bearer {key}"} | ({"X-Checkly-Account": account_id} if account_id else {})
-        self._connection.request(method, path, headers=headers)
+        headers |= {"Content-Type": "application/json"} if body else {}
+        self._connection.request(method, path, body, headers)
 
     def answer(self) -> int:
         answer = self._connection.getresponse()

@@ -49,13 +49,13 @@ class Server:
         return server
 
     @classmethod
-    def over(cls, database_url: str, folder: Path, *, application: str = "keyportal.wsgi", **environment: str) -> Self:
+    def over(cls, database_url: str, folder: Path, **environment: str) -> Self:
         """Serve a database that is there already, whose people and keys the caller knows."""
         settings = {"secret_key": secrets.token_urlsafe(50), "password": ""}
         ours = _environment(folder, settings, port=_free_port()) | {"DATABASE_URL": database_url}
         server = cls(folder, ours | environment, facts={})
         server.manage("migrate", "-v0")  # the tests' database lacks the table of the cache
-        server._serve(application)
+        server._serve()
         return server
 
     def stop(self) -> None:
@@ -120,8 +120,8 @@ class Server:
         assert self.process is not None
         return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
 
-    def _serve(self, application: str = "keyportal.wsgi") -> None:
-        gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:keyportal.gunicorn", application]
+    def _serve(self) -> None:
+        gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:keyportal.gunicorn", "keyportal.wsgi"]
         with (self.folder / "console.log").open("wb") as console:
             self.process = subprocess.Popen(
                 gunicorn, cwd=ROOT, env=self.environment, stdout=console, stderr=subprocess.STDOUT, start_new_session=True

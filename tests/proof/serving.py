@@ -14,7 +14,7 @@ from tests.browser.server import Server
 
 
 @contextmanager
-def served(folder: Path, *, application: str = "keyportal.wsgi", **environment: str) -> Iterator[Server]:
+def served(folder: Path, **environment: str) -> Iterator[Server]:
     """For tests with a transactional database; on SQLite the test works inside on a copy of it, in a file."""
     with ExitStack() as stack:
         if connection.vendor == "sqlite":
@@ -23,6 +23,6 @@ def served(folder: Path, *, application: str = "keyportal.wsgi", **environment: 
         else:
             there = {name: quote(str(value), safe="") for name, value in connection.settings_dict.items()}
             url = "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**there)
-        server = Server.over(url, folder, application=application, **environment)
+        server = Server.over(url, folder, **environment)
         stack.callback(server.stop)
         yield server

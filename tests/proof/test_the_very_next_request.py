@@ -25,7 +25,8 @@ from tests.browser.server import Server
 from tests.proof.serving import served
 
 PAIRS = int(os.environ.get("PROOF_PAIRS", "1000"))
-READ, WRITE = ("GET", "/v1/checks"), ("PUT", "/v1/checks/nothing")
+CREATE = ("POST", "/v1/variables", '{"key": "REGION", "value": "eu-west-1"}')
+READ, WRITE = ("GET", "/v1/checks"), ("PUT", "/v1/variables/REGION", '{"value": "eu-central-1"}')
 WORKERS = 2
 
 
@@ -33,7 +34,7 @@ WORKERS = 2
 def server(transactional_db: None, tmp_path: Path) -> Iterator[Server]:
     """With limits that count and are never reached."""
     limits = {"API_REQUESTS_PER_MINUTE": "1000000", "API_FAILURES_PER_MINUTE": "1000000"}
-    with served(tmp_path, application="tests.proof.one_call_more", WEB_WORKERS=str(WORKERS), **limits) as server:
+    with served(tmp_path, WEB_WORKERS=str(WORKERS), **limits) as server:
         yield server
 
 
@@ -72,7 +73,7 @@ class Change:
     name: str
     do: Callable[[], Any]
     undo: Callable[[], Any]
-    call: tuple[str, str]
+    call: tuple[str, ...]
     refused: int
 
 
@@ -124,12 +125,14 @@ def test_a_right_that_ended_is_refused_by_every_worker_at_once_and_from_then_on(
     cast = factories.make_cast()
     _, key = factories.user_key(cast.wendy)
 
-    def answers(call: tuple[str, str]) -> list[int]:
+    def answers(call: tuple[str, ...]) -> list[int]:
         """One call on each connection, all of them sent before any answer is read."""
         for made in warm:
             made.ask(key, str(cast.acme.pk), *call)
         return [made.answer() for made in warm]
 
+    warm[0].ask(key, str(cast.acme.pk), *CREATE)
+    assert warm[0].answer() == 201
     for number, change in enumerate(islice(cycle(changes(cast)), PAIRS)):
         said = f"pair {number}: {change.name}"
         assert answers(change.call) == [200] * WORKERS, f"{said}, before"
