@@ -1,11 +1,36 @@
-"""The form for signing in."""
+"""Signing in: the form, and whose password counts."""
 
 from contextlib import suppress
 
+from allauth.account.auth_backends import AuthenticationBackend
 from allauth.account.forms import LoginForm
+from allauth.account.internal.flows.email_verification import handle_verification_email_rate_limit
+from allauth.core import context as allauth_context
 from django.core.exceptions import ValidationError
 
+from accounts.models import User
 from keyportal.names import canonical_email
+
+
+class ConfirmedAddressBackend(AuthenticationBackend):
+    """A password counts only with a confirmed address.
+
+    Who has not confirmed theirs gets the link again, and the answer to a wrong password: any other would tell, to
+    whoever signs up with somebody's address and then tries to sign in, whether there was a user before.
+    """
+
+    def _check_password(self, user: User | None, password: str) -> User | None:
+        found: User | None = super()._check_password(user, password)
+        if found and not found.has_confirmed_address:
+            self._mail_the_link_again(found)
+            return None
+        return found
+
+    def _mail_the_link_again(self, user: User) -> None:
+        address = user.emailaddress_set.filter(email=user.email).first()  # type: ignore[attr-defined]
+        request = allauth_context.request
+        if address and request and handle_verification_email_rate_limit(request, address.email):
+            address.send_confirmation(request)
 
 
 class EmailLoginForm(LoginForm):

@@ -176,7 +176,7 @@ ENCRYPTION_KEYS = [*env.list("ENCRYPTION_KEYS", default=[]), base64.urlsafe_b64e
 # People and how they sign in
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["accounts.login.ConfirmedAddressBackend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",

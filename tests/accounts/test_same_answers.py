@@ -76,6 +76,13 @@ def unknown(known: str) -> str:
 # What is posted where, "…" standing for the address, and "A" for the account of Eve, who has to be signed in for some.
 FORMS: dict[str, tuple[bool, list[tuple[str, dict[str, str]]]]] = {
     "sign-in": (False, [("/accounts/login/", {"login": "…", "password": "a wrong password!"})]),
+    "sign-up, then sign-in": (
+        False,
+        [
+            ("/accounts/signup/", {"email": "…", "name": "New", "password1": f"{PASSWORD} of mine"}),
+            ("/accounts/login/", {"login": "…", "password": f"{PASSWORD} of mine"}),
+        ],
+    ),
     "reset": (False, [("/accounts/password/reset/", {"email": "…"})]),
     "sign-up": (False, [("/accounts/signup/", {"email": "…", "name": "New", "password1": f"{PASSWORD} of mine"})]),
     "invitation": (True, [("/settings/accounts/A/members/invite", {"emails": "…", "role": "READ_ONLY"})]),

@@ -6,12 +6,13 @@ import re
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.core import mail
 from django.test import Client
 
 from accounts.models import Account, User
 from keyportal.policy import Role
-from tests.factories import PASSWORD, Cast
+from tests.factories import PASSWORD, Cast, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -125,3 +126,17 @@ def test_links_in_mails_come_from_the_public_url_whatever_the_host_header_says(c
     client.post("/accounts/password/reset/", {"email": "rob@example.com"}, headers={"Host": "localhost"})
     assert "localhost" not in str(mail.outbox[-1].body)
     assert link_in_mail()
+
+
+def test_who_has_not_confirmed_their_address_is_sent_the_link_again_and_not_let_in(db: None) -> None:
+    user = UserFactory(email="early@example.com")
+    EmailAddress.objects.filter(user=user).update(verified=False)
+    client = Client()
+    answer = client.post("/accounts/login/", {"login": "early@example.com", "password": PASSWORD})
+    assert answer.status_code == 200
+    assert b"or the address is not confirmed yet" in answer.content
+    assert client.get("/settings/user/api-keys").status_code == 302
+    (message,) = mail.outbox
+    assert "/accounts/confirm-email/" in message.body
+    client.post("/accounts/login/", {"login": "early@example.com", "password": "a wrong password!"})
+    assert len(mail.outbox) == 1
