@@ -41,7 +41,9 @@ urls = (patterns, "ninja", "v1")
 @api.exception_handler(InvalidCredential)
 def unauthorized(request: HttpRequest, error: InvalidCredential) -> HttpResponse:
     response = api_error(401, str(error))
-    response["WWW-Authenticate"] = "Bearer"
+    # RFC 6750, section 3: nothing more is said to who has sent nothing.
+    sent = "Authorization" in request.headers
+    response["WWW-Authenticate"] = 'Bearer error="invalid_token"' if sent else "Bearer"
     return response
 
 

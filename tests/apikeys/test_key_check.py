@@ -102,13 +102,12 @@ def test_what_does_not_parse_costs_neither_query_nor_verification(
 # One refusal
 
 
-def test_no_key_malformed_unknown_and_wrong_secret_are_refused_with_the_same_bytes(
+def test_malformed_unknown_and_wrong_secret_are_refused_with_the_same_bytes(
     cast: factories.Cast, call_api: Call
 ) -> None:
     key = factories.user_key(cast.rob)[1]
     service = factories.service_key(cast.acme)[1]
     wrong = [
-        None,
         "",
         "garbage",
         key[:-1],
@@ -119,7 +118,11 @@ def test_no_key_malformed_unknown_and_wrong_secret_are_refused_with_the_same_byt
     answers = [answered(call_api(ME, credential, cast.acme)) for credential in wrong]
     assert answers[0][0] == 401
     assert all(answer == answers[0] for answer in answers)
-    assert answers[0][1]["WWW-Authenticate"] == "Bearer"
+    assert answers[0][1]["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+    # Who sends nothing is told what to send, and no more.
+    nothing = call_api(ME, None, cast.acme)
+    assert (nothing.status_code, nothing["WWW-Authenticate"]) == (401, "Bearer")
+    assert nothing.json() == call_api(ME, "garbage", cast.acme).json()
 
 
 def test_a_wrong_secret_does_not_tell_that_the_key_was_deleted_suspended_or_expired(
@@ -153,7 +156,7 @@ def test_a_dead_key_is_401_and_says_why(
         response = call_api(ME, key, cast.acme)
         assert response.status_code == 401
         assert response.json()["message"].startswith(message)
-        assert response["WWW-Authenticate"] == "Bearer"
+        assert response["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
 def test_a_key_that_expires_exactly_now_is_dead(cast: factories.Cast, call_api: Call) -> None:
