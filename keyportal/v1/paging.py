@@ -1,4 +1,7 @@
-"""Lists in pages, as the API's clients read them: a bare array, the total in `Content-Range`, the ways on in `Link`."""
+"""Lists in pages, as the API's clients read them: a bare array, the total in `Content-Range`, the ways on in `Link`.
+
+`X-Next-Page` is for readers on Meltano's SDK, such as tap-checkly: without it they stop after the first page.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,8 @@ def paged(rows: QuerySet[M], paging: Paging, request: HttpRequest, response: Htt
     last = max(1, -(-total // paging.limit))
     ways = {"last": last} | ({"next": paging.page + 1} if paging.page < last else {})
     response["Link"] = ", ".join(f'<{_address(request, number)}>; rel="{way}"' for way, number in ways.items())
+    if "next" in ways:
+        response["X-Next-Page"] = str(ways["next"])
     return page
 
 

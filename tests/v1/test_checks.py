@@ -47,6 +47,11 @@ def test_pages_hold_every_check_once(call_api: Call, key: str) -> None:
     assert [page["content-range"] for page in pages] == ["0-9/23", "10-19/23", "20-22/23"]
 
 
+def test_each_page_but_the_last_names_the_next(call_api: Call, key: str) -> None:
+    pages = [call_api(f"{CHECKS}?limit=10&page={page}", key) for page in (1, 2, 3, 4)]
+    assert [page.get("X-Next-Page") for page in pages] == ["2", "3", None, None]
+
+
 @pytest.mark.parametrize("query", ["page=4", "page=1000000", "limit=100&page=2"])
 def test_a_page_past_the_end_is_empty_and_still_tells_the_total(call_api: Call, key: str, query: str) -> None:
     response = call_api(f"{CHECKS}?{query}", key)
