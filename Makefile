@@ -4,8 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 TEST_READY := $(VENV)/.test-ready
+CLIENTS := .clients
+CLI_READY := $(CLIENTS)/.cli-ready
+TAP_READY := $(CLIENTS)/.tap-ready
 
-.PHONY: help run test check format clean
+.PHONY: help run test test-clients check format clean
 
 help: ## Show what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +18,9 @@ run: $(RUN_READY) ## Set up, fill with demo data and serve on http://127.0.0.1:8
 
 test: $(TEST_READY) ## Run all tests (ARGS="-k name" to choose, DATABASE_URL=postgres://… for PostgreSQL)
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-clients: $(TEST_READY) $(CLI_READY) $(TAP_READY) ## Run Checkly's own clients against a live server (needs npm)
+	@env -u DATABASE_URL $(BIN)/python -m pytest -n 2 --dist loadfile tests/clients $(ARGS)
 
 check: $(TEST_READY) ## Lint, format, types, import rules, templates, migrations, deployment settings
 	$(BIN)/ruff check .
@@ -33,7 +39,7 @@ format: $(TEST_READY) ## Bring code and templates into form
 	$(BIN)/djlint --reformat --quiet templates || true
 
 clean: ## Remove the virtual environment and local data (.env stays)
-	rm -rf $(VENV) .data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(CLIENTS) .data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "KeyPortal needs Python 3.11 or newer.")'
@@ -47,4 +53,17 @@ $(RUN_READY): requirements.txt | $(BIN)/python
 $(TEST_READY): requirements.txt tests/requirements.txt | $(BIN)/python
 	@echo "Installing what the tests need…"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+$(CLI_READY): tests/clients/package.json
+	@command -v npm >/dev/null || { echo "Checkly's CLI comes with npm. On Debian: apt install npm"; exit 1; }
+	@echo "Installing Checkly's CLI…"
+	@mkdir -p $(CLIENTS)/cli && cp $< $(CLIENTS)/cli/
+	@npm install --prefix $(CLIENTS)/cli --no-package-lock --no-audit --no-fund --no-update-notifier --loglevel=error
+	@touch $@
+
+$(TAP_READY): tests/clients/tap-requirements.txt | $(BIN)/python
+	@echo "Installing tap-checkly…"
+	@$(PYTHON) -m venv $(CLIENTS)/tap
+	@$(CLIENTS)/tap/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
