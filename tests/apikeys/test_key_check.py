@@ -102,9 +102,7 @@ def test_what_does_not_parse_costs_neither_query_nor_verification(
 # One refusal
 
 
-def test_malformed_unknown_and_wrong_secret_are_refused_with_the_same_bytes(
-    cast: factories.Cast, call_api: Call
-) -> None:
+def test_malformed_unknown_and_wrong_secret_are_refused_with_the_same_bytes(cast: factories.Cast, call_api: Call) -> None:
     key = factories.user_key(cast.rob)[1]
     service = factories.service_key(cast.acme)[1]
     wrong = [
