@@ -41,7 +41,7 @@ EXAMPLE: dict[str, Any] = {
     "tags": ["shop"],
     "locations": ["eu-west-1"],
     "runtimeId": "2025.04",
-    "environmentVariables": [{"key": "BASE_URL", "value": "https://shop.example.com", "locked": False, "secret": False}],
+    "environmentVariables": [{"key": "BASE_URL", "value": "https://shop.example.com"}],
 }
 EXAMPLE_CHECK = EXAMPLE | {"name": "Checkout", "frequency": 5, "groupId": None}
 TIMES = {"created_at": "2026-11-22T09:00:00Z", "updated_at": None}
