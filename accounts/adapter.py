@@ -4,10 +4,12 @@ from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import record_authentication
+from allauth.account.models import EmailAddress
 from allauth.core import context as allauth_context
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.hashers import make_password
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 
 from accounts.access import INVITATION, person, signed_in_lately
@@ -64,6 +66,23 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def clean_email(self, email: str) -> str:
         return canonical_email(super().clean_email(email))
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """A new address counts where its person, signed in, opens the link; whole, or not at all.
+
+        Whoever reads the mail may be somebody else. Confirmed by them, it would make them the user of a stranger, who
+        keeps user keys that act wherever they are invited then.
+        """
+        if email_address.email != email_address.user.email and request.user.pk != email_address.user_id:
+            messages.error(request, "Sign in as who asked for this address, then open the link again.")
+            return False
+        try:
+            with transaction.atomic():
+                confirmed: bool = super().confirm_email(request, email_address)
+        except IntegrityError:  # allauth asks only whether somebody has confirmed it
+            messages.error(request, "Somebody else has signed up with this address.")
+            return False
+        return confirmed
 
     def _invitation(self, request: HttpRequest, email: str) -> Invitation | None:
         """The open invitation of this session, where it was sent to just this address."""

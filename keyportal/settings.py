@@ -191,7 +191,11 @@ LOGIN_REDIRECT_URL = "home"
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
-ACCOUNT_FORMS = {"login": "accounts.login.EmailLoginForm"}
+ACCOUNT_FORMS = {
+    "login": "accounts.login.EmailLoginForm",
+    "signup": "accounts.login.EmailSignupForm",
+    "reset_password": "accounts.login.EmailResetForm",
+}
 ACCOUNT_SIGNUP_FORM_CLASS = "accounts.forms.SignupForm"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"

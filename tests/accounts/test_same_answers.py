@@ -52,6 +52,12 @@ def deleted() -> str:
     return "deleted@example.com"
 
 
+def waited_for() -> str:
+    address = "early@example.org"
+    EmailAddress.objects.create(user=User.objects.get(email="rob@example.com"), email=address)
+    return address
+
+
 KNOWN: dict[str, Callable[[], str]] = {
     "a member": lambda: "rob@example.com",
     "an operator": lambda: "oscar@example.com",
@@ -59,6 +65,7 @@ KNOWN: dict[str, Callable[[], str]] = {
     "unconfirmed": unconfirmed,
     "without a password": without_a_password,
     "deleted": deleted,
+    "waited for": waited_for,
 }
 
 
