@@ -49,7 +49,7 @@ class InvitationManager(models.Manager["Invitation"]):
                 raise Conflict(f"{email} is a member already.")
             if self.pending().filter(account=account, email=email, expires_at__gt=timezone.now()).exists():
                 raise Conflict(f"{email} is invited already. Send the invitation again, or withdraw it.")
-            _require_invitations_left(account)
+            _require_invitations_left(account, by)
             self.pending().filter(account=account, email=email).update(withdrawn_at=timezone.now())
             token = secrets.token_urlsafe(32)
             invitation = self.create(
@@ -153,7 +153,7 @@ class Invitation(models.Model):
             invitation._require_open(account, by)
             if account.memberships.filter(user__email=invitation.email).exists():
                 raise Conflict(f"{invitation.email} is a member already.")
-            _require_invitations_left(account)
+            _require_invitations_left(account, by)
             Invitation.objects.filter(pk=invitation.pk).update(
                 token_hash=token_hash(token),
                 invited_by=by.user_id,
@@ -197,15 +197,18 @@ class Invitation(models.Model):
         ).save()
 
 
-def _require_invitations_left(account: Account) -> None:
-    """Each invitation is a mail to an address of the sender's choice: a day has only so many of them."""
+def _require_invitations_left(account: Account, by: Actor) -> None:
+    """Each invitation is a mail to an address of the sender's choice: a day has only so many of them.
+
+    Also for the person, who could delete the account and open another.
+    """
     sent = AuditEvent.objects.filter(
-        account_id=account.pk,
+        models.Q(account_id=account.pk) | models.Q(actor_id=by.user_id),
         action__in=(AuditEvent.Action.MEMBER_INVITED, AuditEvent.Action.INVITATION_RESENT),
         at__gt=timezone.now() - timedelta(days=1),
     )
     if sent.count() >= settings.INVITATIONS_PER_DAY:
-        raise Conflict(f"An account sends at most {settings.INVITATIONS_PER_DAY} invitations a day. Go on tomorrow.")
+        raise Conflict(f"An account, or a person, sends at most {settings.INVITATIONS_PER_DAY} invitations a day. Go on tomorrow.")
 
 
 def token_hash(token: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +21,7 @@ from django.utils import timezone
 from accounts.access import operator_at_shell, person
 from accounts.audit import AuditEvent
 from accounts.invitations import Invitation, canonical_email
-from accounts.models import Membership, User
+from accounts.models import Account, Membership, User
 from keyportal.exceptions import Conflict
 from keyportal.policy import GRANTABLE_ROLES, Role
 from tests.factories import PASSWORD, Cast, UserFactory
@@ -333,6 +334,16 @@ def test_an_account_sends_only_so_many_a_day(cast: Cast, settings: Any) -> None:
         Invitation.objects.invite(cast.globex, "a@example.com", Role.ADMIN, by=cast.actor(cast.eve, cast.globex))
         clock.shift(timedelta(days=1))
         invite(cast, email="c@example.com")
+
+
+def test_a_person_has_no_second_day_by_opening_another_account(nina: User, settings: Any) -> None:
+    settings.INVITATIONS_PER_DAY = 1
+    for number in range(2):
+        account = Account.objects.open(by=person(nina), owner=nina)
+        by = account.present(person(nina))
+        with pytest.raises(Conflict, match="at most 1") if number else nullcontext():
+            Invitation.objects.invite(account, f"{number}@example.com", Role.ADMIN, by=by)
+        account.close(by=by)
 
 
 def test_what_goes_over_the_limit_is_named_and_not_sent(cast: Cast, signed_in: SignedIn, settings: Any) -> None:
