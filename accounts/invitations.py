@@ -114,6 +114,8 @@ class Invitation(models.Model):
         """Whether it still stands, whoever asks: not ended, and its inviter may still invite with this role."""
         if self.ended:
             return policy.Denied(self.ended)
+        if self.account.suspended_at:
+            return policy.Denied(f"{self.account.name} is suspended. Nobody can join until an operator resumes it.")
         inviter = self.account.present(Actor(via="session", user_id=self.invited_by_id))
         if not policy.can_invite(inviter, Role(self.role)):
             return policy.Denied("The person who invited you may no longer do so. Ask for another invitation.")
@@ -134,6 +136,8 @@ class Invitation(models.Model):
         """Make the asker a member with the role offered. Raises Conflict, with the reason, when it is not acceptable."""
         with transaction.atomic():
             account, invitation = self._locked()
+            if invitation.token_hash != self.token_hash:
+                raise Conflict("A newer invitation was sent. Open the link in the last mail.")
             user = User.objects.locked(by.user_id)  # type: ignore[arg-type]
             decision = invitation.acceptable_by(user)
             if isinstance(decision, policy.Denied):
@@ -161,6 +165,7 @@ class Invitation(models.Model):
                 expires_at=timezone.now() + INVITATION_LIFE,
             )
             invitation.record(AuditEvent.Action.INVITATION_RESENT, by=by)
+        self.refresh_from_db()  # who invites now is named in the mail
         return token
 
     def withdraw(self, *, by: Actor) -> None:
@@ -208,7 +213,9 @@ def _require_invitations_left(account: Account, by: Actor) -> None:
         at__gt=timezone.now() - timedelta(days=1),
     )
     if sent.count() >= settings.INVITATIONS_PER_DAY:
-        raise Conflict(f"An account, or a person, sends at most {settings.INVITATIONS_PER_DAY} invitations a day. Go on tomorrow.")
+        raise Conflict(
+            f"An account, or a person, sends at most {settings.INVITATIONS_PER_DAY} invitations a day. Go on tomorrow."
+        )
 
 
 def token_hash(token: str) -> str:

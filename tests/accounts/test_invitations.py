@@ -213,7 +213,7 @@ def test_it_is_refused_when_the_inviter_could_no_longer_invite(cast: Cast, nina:
         "suspended": lambda: cast.acme.suspend(by=operator_at_shell(), reason="breach"),
         "closed": lambda: cast.acme.close(by=olivia),
     }[end]()
-    said = "withdrawn" if end == "closed" else "may no longer do so"
+    said = {"closed": "withdrawn", "suspended": "Acme Ltd is suspended"}.get(end, "may no longer do so")
     for browser in (Client(), signed_in(nina)):
         assert said in browser.get(f"/invitations/{token}").content.decode()
     assert accept(signed_in(nina), token) == 409
@@ -225,6 +225,23 @@ def test_sent_again_by_another_admin_it_stands_on_that_admin(cast: Cast, nina: U
     token = invitation.resend(by=cast.actor(cast.olivia, cast.acme))
     cast.acme.memberships.get(user=cast.adam).remove(by=cast.actor(cast.olivia, cast.acme))
     assert accept(signed_in(nina), token) == 303
+
+
+def test_the_mail_names_who_sends_it_again(cast: Cast, signed_in: SignedIn) -> None:
+    invitation, _ = invite(cast, by=cast.adam)
+    cast.adam.close(by=person(cast.adam))
+    signed_in(cast.olivia).post(f"/settings/accounts/{cast.acme.pk}/invitations/{invitation.pk}/resend")
+    assert mail.outbox[-1].subject == "Olivia invites you to Acme Ltd"
+    assert str(mail.outbox[-1].body).startswith("Olivia <olivia@example.com> invites you")
+
+
+def test_a_page_that_was_open_when_it_was_sent_again_is_too_late(cast: Cast, nina: User) -> None:
+    _, token = invite(cast)
+    opened = Invitation.objects.by_token(token)
+    assert opened
+    Invitation.objects.get().resend(by=cast.actor(cast.olivia, cast.acme))
+    with pytest.raises(Conflict, match="newer"):
+        opened.accept(by=person(nina))
 
 
 def test_a_deactivated_person_does_not_accept(cast: Cast, nina: User) -> None:
