@@ -45,9 +45,8 @@ class UserManager(BaseUserManager["User"]):
         from allauth.account.models import EmailAddress
 
         policy.require(policy.can_enroll_user(by))
-        email = canonical_email(email)
         with transaction.atomic():
-            user = self.filter(email=email).first() or self.create_user(email)
+            user = self.with_address(email) or self.create_user(email)
             if EmailAddress.objects.filter(email=user.email, verified=True).exists():
                 raise Conflict(f"There is a user with the address {user.email} already.")
             user.name, user.is_staff = clean_name(name) if name else "", is_staff
@@ -58,6 +57,10 @@ class UserManager(BaseUserManager["User"]):
             )
             user.record(AuditEvent.Action.USER_CREATED, by=by, operator=is_staff)
         return user
+
+    def with_address(self, email: str) -> User | None:
+        """The person who has this address, in whatever spelling it is typed. Raises ValidationError for what is none."""
+        return self.filter(email=canonical_email(email)).first()
 
     def locked(self, user_id: uuid.UUID) -> User:
         """The person, their row locked until the transaction ends."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.access import operator_at_shell
-from accounts.models import Account, User
+from accounts.models import MAX_REASON_LENGTH, Account, User
 from keyportal.exceptions import Conflict
 
 
@@ -22,12 +23,17 @@ class OperatorCommand(BaseCommand):
 
     def carry_out(self, operation: Callable[..., None], *arguments: Any, reason: str, done: str) -> None:
         try:
-            operation(*arguments, by=operator_at_shell(), reason=reason.strip())
+            operation(*arguments, by=operator_at_shell(), reason=fitting(reason))
         except (PermissionDenied, Conflict) as error:
             raise CommandError(str(error)) from None
-        except ValidationError as error:
-            raise CommandError(" ".join(error.messages)) from None
         self.stdout.write(done)
+
+
+def fitting(reason: str) -> str:
+    """The reason as it is recorded, or CommandError for none and for one that no column holds."""
+    if not 0 < len(reason.strip()) <= MAX_REASON_LENGTH:
+        raise CommandError(f"--reason needs a text of at most {MAX_REASON_LENGTH} characters.")
+    return reason.strip()
 
 
 def account_named(text: str) -> Account:
@@ -40,7 +46,7 @@ def account_named(text: str) -> Account:
 
 def user_named(email: str) -> User:
     """The person with this address, or CommandError."""
-    user = User.objects.filter(email=email.lower()).first()
-    if user is None:
-        raise CommandError(f"There is no user with the address {email}.")
-    return user
+    with suppress(ValidationError):
+        if user := User.objects.with_address(email):
+            return user
+    raise CommandError(f"There is no user with the address {email}.")

@@ -30,7 +30,7 @@ class Command(BaseCommand):
             raise CommandError("Give the account a name.")
         try:
             with transaction.atomic():
-                known = User.objects.filter(email=owner_email.lower()).first()
+                known = User.objects.with_address(owner_email)
                 is_known = known is not None and known.has_confirmed_address
                 owner = known if known and is_known else User.objects.enroll(by=by, email=owner_email, name=owner_name)
                 account = Account.objects.open(by=by, owner=owner, name=name)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.access import operator_at_shell
-from accounts.models import MAX_REASON_LENGTH, Account, User
+from accounts.management.operator_command import account_named, fitting, user_named
 from apikeys.models import ApiKey, ApiKeyQuerySet
 
 
@@ -32,15 +31,14 @@ class Command(BaseCommand):
         parser.add_argument("--apply", action="store_true", help="do it; without this, only say what would be done")
 
     def handle(self, *, reason: str, apply: bool, **options: Any) -> None:
-        if not reason.strip() or len(reason) > MAX_REASON_LENGTH:
-            raise CommandError(f"--reason needs a text of at most {MAX_REASON_LENGTH} characters.")
+        reason = fitting(reason)
         keys = _chosen(options["user"], options["account"], options["key"]).filter(revoked_at=None)
         self._describe(keys)
         if not apply:
             self.stdout.write("Nothing was changed. Add --apply to revoke them.")
             return
         try:
-            count = keys.revoke(by=operator_at_shell(), reason=reason.strip())
+            count = keys.revoke(by=operator_at_shell(), reason=reason)
         except PermissionDenied as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"Revoked {_count(count, 'key')}. Requests with them fail from now on.")
@@ -57,15 +55,9 @@ class Command(BaseCommand):
 def _chosen(email: str | None, account_id: str | None, public_ids: list[str] | None) -> ApiKeyQuerySet:
     """The keys that the options name; CommandError for anything that names nothing."""
     if email:
-        user = User.objects.filter(email=email.lower()).first()
-        if user is None:
-            raise CommandError(f"There is no user with the address {email}.")
-        return ApiKey.objects.filter(user=user)
+        return ApiKey.objects.filter(user=user_named(email))
     if account_id:
-        account = next(iter(Account.objects.filter(pk__in=_uuids(account_id))), None)
-        if account is None:
-            raise CommandError(f"There is no account {account_id}.")
-        return ApiKey.objects.filter(account=account)
+        return ApiKey.objects.filter(account=account_named(account_id))
     wanted = set(public_ids or [])
     if any(text.count("_") > 1 for text in wanted):
         raise CommandError("Give public IDs (the first 15 characters, such as cu_hW4YxT0aQz1B), never whole keys.")
@@ -74,14 +66,6 @@ def _chosen(email: str | None, account_id: str | None, public_ids: list[str] | N
     if unknown or not wanted:
         raise CommandError(f"There is no key {', '.join(unknown) or 'named'}. Nothing was changed.")
     return keys
-
-
-def _uuids(text: str) -> list[UUID]:
-    """The ID that `text` is, or nothing."""
-    try:
-        return [UUID(text)]
-    except ValueError:
-        return []
 
 
 def _count(number: int, noun: str) -> str:
