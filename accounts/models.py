@@ -115,7 +115,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     @property
     def display_name(self) -> str:
         """What pages call this person."""
-        return self.name or self.email
+        return "Deleted user" if self.is_deleted else self.name or self.email
 
     def get_full_name(self) -> str:
         return self.display_name
@@ -170,7 +170,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             user.api_keys.filter(revoked_at=None).revoke(by=by, reason="User deleted")
             user.record(AuditEvent.Action.USER_DELETED, by=by)
             user.emailaddress_set.all().delete()  # type: ignore[attr-defined]
-            user.email, user.name, user.is_active = f"{user.pk}{DELETED_DOMAIN}", "", False
+            user.email, user.name, user.is_active, user.is_staff = f"{user.pk}{DELETED_DOMAIN}", "", False, False
             user.set_unusable_password()
             user.session_epoch += 1
             user.save()
@@ -185,6 +185,9 @@ class AccountManager(models.Manager["Account"]):
         """A new account, named after its owner's address unless told, with `owner` as its owner and member."""
         policy.require(policy.can_open_account(by, owner.pk))
         with transaction.atomic():
+            owner = User.objects.locked(owner.pk)
+            if not owner.is_active:
+                raise Conflict(f"{owner} is deactivated or deleted.")
             account = self.create(name=clean_name(name or owner.email[:MAX_NAME_LENGTH]), owner=owner)
             account.memberships.create(user=owner, stored_role=Role.ADMIN)
             account.record(AuditEvent.Action.ACCOUNT_OPENED, by=by, owner=str(owner))
@@ -271,7 +274,7 @@ class Account(models.Model):
             to = User.objects.locked(to.pk)
             if not to.is_active or not to.has_confirmed_address:
                 raise Conflict(f"{to} is deactivated, or has not confirmed their address.")
-            member, _ = account.memberships.get_or_create(user=to, defaults={"stored_role": Role.ADMIN})
+            member = account.memberships.filter(user=to).first() or account.add_member(to, Role.ADMIN, by=by)
             account._hand_over(member, by=by, reason=reason)
 
     def _hand_over(self, to: Membership, *, by: Actor, reason: str = "") -> None:

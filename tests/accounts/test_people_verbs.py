@@ -173,7 +173,11 @@ def test_a_rescue_brings_in_who_was_no_member_but_nobody_unconfirmed_or_deactiva
     squatter = UserFactory()
     EmailAddress.objects.filter(user=squatter).update(verified=False)
     refused(lambda: cast.acme.rescue(squatter, by=SHELL, reason="whose address is it?"), Conflict)
-    assert len(events_of(lambda: cast.acme.rescue(cast.eve, by=SHELL, reason="bought"))) == 1
+    events = events_of(lambda: cast.acme.rescue(cast.eve, by=SHELL, reason="bought"))
+    assert [(event.action, event.target_id) for event in events] == [
+        ("member.added", str(cast.eve.pk)),
+        ("account.transferred", str(cast.eve.pk)),
+    ]
     assert member(cast, cast.eve).role is Role.OWNER
 
 
@@ -386,6 +390,22 @@ def test_a_deleted_person_does_not_come_back(cast: Cast, client: Client) -> None
     # The address is free for somebody new, who is not them.
     client.post("/accounts/signup/", {"email": "rob@example.com", "name": "Rob", "password1": PASSWORD})
     assert User.objects.get(email="rob@example.com").pk != rob.pk
+
+
+def test_a_deleted_person_opens_no_account_and_operates_nothing(cast: Cast) -> None:
+    """In a tab that was open before."""
+    oscar = person(cast.oscar)
+    cast.oscar.close(by=oscar)
+    refused(lambda: Account.objects.open(by=oscar, owner=cast.oscar), Conflict)
+    assert not User.objects.get(pk=cast.oscar.pk).is_staff
+
+
+def test_pages_show_no_made_up_address_of_who_was_deleted(cast: Cast, signed_in: Callable[[User], Client]) -> None:
+    Invitation.objects.invite(cast.acme, "nina@example.com", Role.ADMIN, by=cast.actor(cast.adam, cast.acme))
+    cast.adam.close(by=person(cast.adam))
+    page = signed_in(cast.olivia).get(f"/settings/accounts/{cast.acme.pk}/members").content.decode()
+    assert "Deleted user" in page
+    assert "deleted.invalid" not in page
 
 
 def test_an_open_invitation_to_a_deleted_person_is_not_theirs_any_more(cast: Cast) -> None:

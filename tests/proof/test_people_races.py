@@ -202,3 +202,14 @@ def test_joining_and_deleting_one_s_own_user(rounds: Iterator[Round], act: str) 
             assert here.role(here.eve) is None
         else:
             assert here.role(here.eve) is Role.ADMIN
+
+
+def test_opening_an_account_and_deleting_one_s_own_user(rounds: Iterator[Round]) -> None:
+    """No account belongs to somebody who is deleted."""
+    for here in rounds:
+        done = at_once(
+            lambda: Account.objects.open(by=person(here.eve), owner=here.eve),  # noqa: B023
+            lambda: here.eve.close(by=person(here.eve)),  # noqa: B023
+        )
+        assert done[0] is Account.objects.filter(owner=here.eve).exists()
+        assert not (done[0] and done[1])
