@@ -14,6 +14,8 @@ _REFUSED_CATEGORIES = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
 # Marks that turn the reading direction: with them a name can pass for another.
 _BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _VISIBLE = ("L", "N", "P", "S")
+# What the two standards for domains beyond ASCII spell differently: the mail could reach somebody else's domain.
+_TWO_SPELLINGS = set("ßς\u200c\u200d")
 
 
 def clean_name(text: str) -> str:
@@ -33,8 +35,9 @@ def clean_name(text: str) -> str:
 def canonical_email(text: str) -> str:
     """The one spelling of an address: lower case, its domain in IDNA's ASCII form. Raises ValidationError."""
     local, _, domain = text.rpartition("@")
-    # Asked before lower(): some letters beyond ASCII become ASCII by it, and would pass for another address.
-    if not local.isascii():
+    # Asked before lower(): some letters beyond ASCII become ASCII by it, and would pass for another address. What stands
+    # in quotes may hold control characters and another @.
+    if not local.isascii() or '"' in local or _TWO_SPELLINGS & set(domain.lower()):
         raise ValidationError("Enter a valid email address.")
     email = f"{local.lower()}@{_ascii_domain(domain.lower())}"
     validate_email(email)

@@ -280,11 +280,20 @@ def test_an_address_has_one_spelling(written: str, meant: str) -> None:
     assert canonical_email(written) == meant
 
 
-@pytest.mark.parametrize("local", ["\u212aim", "\u017fam", "\u0130nk", "\u0131nk", "mü", "a\u200bb", "a b", ""])
+@pytest.mark.parametrize(
+    "local", ["\u212aim", "\u017fam", "\u0130nk", "\u0131nk", "mü", "a\u200bb", "a b", "", '"a b"', '"\x01"', '"a@b"']
+)
 def test_letters_that_only_pass_for_ascii_are_no_address(local: str) -> None:
     """The Kelvin sign lowers to a plain k, and a long s passes for an s where case is ignored."""
     with pytest.raises(ValidationError):
         canonical_email(f"{local}@example.com")
+
+
+@pytest.mark.parametrize("domain", ["straße.example", "STRAẞE.example", "μάγος.example", "a\u200db.example"])
+def test_a_domain_that_old_and_new_programs_spell_differently_is_no_address(domain: str) -> None:
+    """Ours would mail to strasse.example, which may be somebody else's."""
+    with pytest.raises(ValidationError):
+        canonical_email(f"nina@{domain}")
 
 
 @pytest.mark.parametrize("invited", ["nina@bücher.example", "Nina@BÜCHER.example", "nina@xn--bcher-kva.example"])
