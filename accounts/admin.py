@@ -49,7 +49,7 @@ class OperatorAdmin(admin.ModelAdmin):
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Only what the list offers: `?secret_hash__startswith=` would read a hidden column letter by letter."""
         offered = {getattr(one, "parameter_name", one) for one in self.get_list_filter(request)}
-        return lookup.split("__", maxsplit=1)[0] in offered
+        return lookup.removesuffix("__exact") in offered
 
 
 class ReasonForm(forms.Form):
@@ -172,6 +172,7 @@ class MembershipAdmin(OperatorAdmin):
         return self.has_module_permission(request)
 
     def save_model(self, request: HttpRequest, obj: Membership, form: Any, change: bool) -> None:
+        require_fresh(request)
         added = obj.account.add_member(obj.user, Role(obj.stored_role), by=operator(request))
         obj.pk = added.pk
 

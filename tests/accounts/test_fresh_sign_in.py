@@ -71,6 +71,13 @@ def acts(cast: Cast) -> dict[str, Act]:
             "account.suspended",
             302,
         ),
+        "add a member": Act(
+            cast.oscar,
+            "/admin/accounts/membership/add/",
+            {"account": str(cast.acme.pk), "user": str(cast.eve.pk), "stored_role": "ADMIN"},
+            "member.added",
+            302,
+        ),
         "deactivate a user": Act(
             cast.oscar,
             "/admin/accounts/user/",
@@ -99,6 +106,7 @@ NAMES = (
     "delete the account",
     "delete one's own user",
     "suspend an account",
+    "add a member",
     "deactivate a user",
     "revoke a key",
 )
