@@ -196,6 +196,7 @@ ACCOUNT_FORMS = {
     "signup": "accounts.login.EmailSignupForm",
     "reset_password": "accounts.login.EmailResetForm",
 }
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "accounts.links.PasswordTokens"
 ACCOUNT_SIGNUP_FORM_CLASS = "accounts.forms.SignupForm"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"

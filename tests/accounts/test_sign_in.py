@@ -10,6 +10,7 @@ from allauth.account.models import EmailAddress
 from django.core import mail
 from django.test import Client
 
+from accounts.access import operator_at_shell
 from accounts.models import Account, User
 from keyportal.policy import Role
 from tests.factories import PASSWORD, Cast, UserFactory
@@ -114,6 +115,16 @@ def test_a_password_is_reset_by_the_mailed_link_once(client: Client, cast: Cast)
     assert sign_in(Client(), "rob@example.com").status_code == 200
     assert sign_in(Client(), "rob@example.com", "another long password").status_code == 302
     assert "password1" not in Client().get(link, follow=True).content.decode()
+
+
+def test_a_mailed_link_does_not_outlive_a_deactivation(client: Client, cast: Cast) -> None:
+    client.post("/accounts/password/reset/", {"email": "rob@example.com"})
+    link = link_in_mail()
+    assert b"Choose a new password" in Client().get(link, follow=True).content
+    cast.rob.deactivate(by=operator_at_shell(), reason="breach")
+    assert b"This link no longer works" in Client().get(link, follow=True).content
+    cast.rob.reactivate(by=operator_at_shell(), reason="explained")
+    assert b"This link no longer works" in Client().get(link, follow=True).content
 
 
 def test_reset_answers_the_same_for_unknown_addresses(cast: Cast) -> None:
