@@ -54,7 +54,7 @@ class InviteForm(RoleForm):
     """Several addresses, one role."""
 
     emails = forms.CharField(
-        label="E-mail addresses",
+        label="Email addresses",
         max_length=5000,
         help_text="One or more, separated by commas, spaces or new lines.",
         widget=forms.Textarea(attrs={"rows": 3, "autofocus": True, "autocomplete": "off", "spellcheck": "false"}),
@@ -66,11 +66,13 @@ class InviteForm(RoleForm):
     def clean_emails(self) -> list[str]:
         """The addresses, each once and in its one spelling."""
         emails: dict[str, None] = {}
-        for text in re.split(r"[\s,;]+", self.cleaned_data["emails"].strip(" ,;\n")):
+        for text in re.findall(r"[^\s,;]+", self.cleaned_data["emails"]):
             try:
                 emails[canonical_email(text)] = None
             except ValidationError:
-                raise ValidationError(f"“{text}” is not an e-mail address.") from None
+                raise ValidationError(f"“{text}” is not an email address.") from None
+        if not emails:
+            raise ValidationError(self.fields["emails"].error_messages["required"])
         if len(emails) > MOST_ADDRESSES:
             raise ValidationError(f"Invite at most {MOST_ADDRESSES} people at once.")
         return list(emails)

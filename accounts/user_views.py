@@ -42,10 +42,11 @@ def delete(request: PageRequest) -> HttpResponse:
         logout(request)
         messages.success(request, "Your user was deleted, and your keys with it.")
         return see_other(reverse("account_login"))
-    return _page(request, dialog="delete", dialog_form=form, owned=owned)
+    refused = request.method == "POST" and owned
+    return _page(request, status=409 if refused else 200, dialog="delete", dialog_form=form, owned=owned)
 
 
-def _page(request: PageRequest, *, form: ProfileForm | None = None, **context: Any) -> HttpResponse:
+def _page(request: PageRequest, *, form: ProfileForm | None = None, status: int = 200, **context: Any) -> HttpResponse:
     context["form"] = form or ProfileForm(initial={"name": request.user.name, "theme": request.user.theme})
     broken = context["form"].errors or (context.get("dialog_form") and context["dialog_form"].errors)
-    return render(request, "accounts/user_general.html", context, status=400 if broken else 200)
+    return render(request, "accounts/user_general.html", context, status=400 if broken else status)

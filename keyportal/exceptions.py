@@ -2,7 +2,7 @@
 
 
 class Conflict(Exception):
-    """Somebody was faster, or the same thing was asked twice. Pages and API answer 409 with the message."""
+    """Somebody was faster, the same was asked twice, or something stands against it now. Pages and API answer 409 with the message."""
 
 
 class TooManyRequests(Exception):

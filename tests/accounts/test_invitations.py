@@ -381,10 +381,14 @@ def test_what_goes_over_the_limit_is_named_and_not_sent(cast: Cast, signed_in: S
     assert sorted(message.to for message in mail.outbox) == [["a@example.com"], ["b@example.com"]]
 
 
-@pytest.mark.parametrize("emails", ["a@example.com\r\nBcc: b@example.com", "a@example.com b", '"a b"@example.com', "a@b", ""])
+@pytest.mark.parametrize(
+    "emails", ["a@example.com\r\nBcc: b@example.com", "a@example.com b", '"a b"@example.com', "a@b", "", " ,;\n"]
+)
 def test_what_is_no_list_of_addresses_sends_nothing(cast: Cast, signed_in: SignedIn, emails: str) -> None:
     url = f"/settings/accounts/{cast.acme.pk}/members/invite"
-    assert signed_in(cast.adam).post(url, {"emails": emails, "role": "READ_ONLY"}).status_code == 400
+    answer = signed_in(cast.adam).post(url, {"emails": emails, "role": "READ_ONLY"})
+    assert answer.status_code == 400
+    assert ("is not an email address" in answer.content.decode()) == bool(emails.strip(" ,;\n"))
     assert not Invitation.objects.exists()
     assert not mail.outbox
 

@@ -125,6 +125,14 @@ def test_who_is_in_an_account_opens_no_second_one_here(cast: Cast, signed_in: Si
     assert not cast.rob.owned_accounts.exists()
 
 
+def test_who_still_owns_an_account_is_told_which_and_stays(cast: Cast, signed_in: SignedIn) -> None:
+    answer = signed_in(cast.olivia).post("/settings/user/delete", {"confirm_name": "olivia@example.com"})
+    assert answer.status_code == 409
+    assert "You still own accounts" in answer.content.decode()
+    assert f"/settings/accounts/{cast.acme.pk}/general" in answer.content.decode()
+    assert not User.objects.get(pk=cast.olivia.pk).is_deleted
+
+
 def test_where_sign_up_is_closed_nobody_opens_an_account(signed_in: SignedIn, settings: Any) -> None:
     settings.SIGNUP_OPEN = False
     browser = signed_in(UserFactory(email="nina@example.com"))
