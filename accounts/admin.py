@@ -136,7 +136,7 @@ class AccountAdmin(OperatorAdmin):
     fields = ("id", "name", "owner", "created_at", ("suspended_at", "suspended_reason"), "deleted_at")
 
 
-class MembershipForm(forms.ModelForm):
+class MembershipForm(ReasonForm, forms.ModelForm):
     class Meta:
         model = Membership
         fields = ("account", "user", "stored_role")
@@ -163,7 +163,7 @@ class MembershipAdmin(OperatorAdmin):
         return membership.role.label
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
-        return ("account", "user", "effective_role", "created_at") if obj else ("account", "user", "stored_role")
+        return ("account", "user", "effective_role", "created_at") if obj else ("account", "user", "stored_role", "reason")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
         return ("effective_role", "created_at") if obj else ()
@@ -173,8 +173,8 @@ class MembershipAdmin(OperatorAdmin):
 
     def save_model(self, request: HttpRequest, obj: Membership, form: Any, change: bool) -> None:
         require_fresh(request)
-        added = obj.account.add_member(obj.user, Role(obj.stored_role), by=operator(request))
-        obj.pk = added.pk
+        role, reason = Role(obj.stored_role), form.cleaned_data["reason"]
+        obj.pk = operations.add_member(obj.account, obj.user, role, by=operator(request), reason=reason).pk
 
 
 @admin.register(AuditEvent)

@@ -216,9 +216,9 @@ class Account(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def add_member(self, user: User, role: Role, *, by: Actor) -> Membership:
+    def add_member(self, user: User, role: Role, *, by: Actor, reason: str = "") -> Membership:
         """Put `user` into the account. Raises Conflict for a member: a role never changes silently."""
-        policy.require(policy.can_add_member(by, role))
+        policy.require(policy.can_add_member(by, user.pk, role))
         with transaction.atomic():
             account, user = Account.objects.locked(self.pk), User.objects.locked(user.pk)
             if account.deleted_at or user.is_deleted:
@@ -226,7 +226,7 @@ class Account(models.Model):
             if self.memberships.filter(user=user).exists():
                 raise Conflict(f"{user} is a member of {self.name} already.")
             membership = self.memberships.create(user=user, stored_role=role)
-            self.record(AuditEvent.Action.MEMBER_ADDED, by=by, member=user, role=role.value)
+            self.record(AuditEvent.Action.MEMBER_ADDED, by=by, member=user, reason=reason, role=role.value)
         return membership
 
     def rename(self, name: str, *, by: Actor) -> None:

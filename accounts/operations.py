@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.db import transaction
 
 from accounts import mails
-from accounts.models import Account, User
-from keyportal.policy import Actor
+from accounts.models import Account, Membership, User
+from keyportal.policy import Actor, Role
 
 _DEACTIVATED = "Your sessions have ended and your user keys are refused. Service keys you made keep working."
 
@@ -23,6 +23,14 @@ def suspend_account(account: Account, *, by: Actor, reason: str) -> None:
 def resume_account(account: Account, *, by: Actor, reason: str) -> None:
     account.resume(by=by, reason=reason)
     mails.account_changed(account, "resumed", "Its API keys work again.", reason=reason)
+
+
+@transaction.atomic
+def add_member(account: Account, user: User, role: Role, *, by: Actor, reason: str) -> Membership:
+    added = account.add_member(user, role, by=by, reason=reason)
+    what = f"given a new member, {user.display_name} as {role.label},"
+    mails.account_changed(account, what, "They can use the account from now on.", reason=reason)
+    return added
 
 
 @transaction.atomic

@@ -256,11 +256,15 @@ def can_invite(actor: Actor, role: Role) -> Decision:
     return _admin(actor, "invite people") and _not_suspended(actor)
 
 
-def can_add_member(actor: Actor, role: Role) -> Decision:
-    """Operators put a person into an account; admins and owners invite instead."""
+def can_add_member(actor: Actor, user_id: UUID, role: Role) -> Decision:
+    """Operators put somebody else into an account; admins and owners invite instead."""
     if role not in GRANTABLE_ROLES:
         return Denied("Nobody is added as Owner: transfer the ownership instead.")
-    return True if actor.is_operator else Denied("Invite people: only operators add them directly.")
+    if not actor.is_operator:
+        return Denied("Invite people: only operators add them directly.")
+    if actor.user_id == user_id:
+        return Denied("Operators put others into an account, never themselves.")
+    return True
 
 
 def can_change_role(actor: Actor, member: MemberFacts, role: Role) -> Decision:

@@ -74,7 +74,7 @@ def acts(cast: Cast) -> dict[str, Act]:
         "add a member": Act(
             cast.oscar,
             "/admin/accounts/membership/add/",
-            {"account": str(cast.acme.pk), "user": str(cast.eve.pk), "stored_role": "ADMIN"},
+            {"account": str(cast.acme.pk), "user": str(cast.eve.pk), "stored_role": "ADMIN", "reason": "asked for by phone"},
             "member.added",
             302,
         ),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
@@ -79,7 +80,7 @@ def test_the_list_s_own_filters_choose_by_kind_and_state(cast: Cast, oscar: Clie
 
 def test_nobody_is_made_a_member_before_their_address_is_confirmed(cast: Cast, oscar: Client) -> None:
     squatter = User.objects.create_user("boss@example.com", "a password of their own")
-    form = {"account": cast.acme.pk, "user": squatter.pk, "stored_role": "ADMIN"}
+    form = {"account": cast.acme.pk, "user": squatter.pk, "stored_role": "ADMIN", "reason": "asked"}
     assert "not confirmed" in oscar.post("/admin/accounts/membership/add/", form).content.decode()
     assert not squatter.memberships.exists()
 
@@ -105,20 +106,31 @@ def test_staff_sees_no_model_that_is_not_for_operators(oscar: Client) -> None:
 
 
 def test_a_membership_is_added_through_the_verb(cast: Cast, oscar: Client) -> None:
-    form = {"account": cast.acme.pk, "user": cast.eve.pk, "stored_role": "READ_RUN"}
+    form = {"account": cast.acme.pk, "user": cast.eve.pk, "stored_role": "READ_RUN", "reason": "asked"}
     assert oscar.post("/admin/accounts/membership/add/", form).status_code == 302
     assert Membership.objects.get(account=cast.acme, user=cast.eve).role == "READ_RUN"
     event = AuditEvent.objects.filter(action="member.added").first()
     assert event is not None
     assert (event.via, event.actor_id, event.target_id) == ("operator", cast.oscar.pk, str(cast.eve.pk))
+    assert event.reason == "asked"
+    assert {message.to[0] for message in mail.outbox} == {"olivia@example.com", "adam@example.com"}
+    assert "given a new member, Eve as Read & Run" in mail.outbox[0].body
     again = oscar.post("/admin/accounts/membership/add/", form | {"stored_role": "ADMIN"})
     assert "already" in again.content.decode()
     assert Membership.objects.get(account=cast.acme, user=cast.eve).role == "READ_RUN"
 
 
+def test_a_membership_needs_a_reason_and_somebody_else(cast: Cast, oscar: Client) -> None:
+    form = {"account": cast.acme.pk, "user": cast.eve.pk, "stored_role": "ADMIN"}
+    assert oscar.post("/admin/accounts/membership/add/", form | {"reason": " "}).status_code == 200
+    assert oscar.post("/admin/accounts/membership/add/", form | {"user": cast.oscar.pk, "reason": "why not"}).status_code == 403
+    assert not Membership.objects.filter(account=cast.acme, user__in=(cast.eve, cast.oscar)).exists()
+    assert not mail.outbox
+
+
 @pytest.mark.parametrize("role", ["OWNER", "owner", "", "SUPERUSER"])
 def test_a_membership_is_never_added_as_owner(cast: Cast, oscar: Client, role: str) -> None:
-    form = {"account": cast.acme.pk, "user": cast.eve.pk, "stored_role": role}
+    form = {"account": cast.acme.pk, "user": cast.eve.pk, "stored_role": role, "reason": "asked"}
     assert oscar.post("/admin/accounts/membership/add/", form).status_code == 200
     assert not Membership.objects.filter(account=cast.acme, user=cast.eve).exists()
 
