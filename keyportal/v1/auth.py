@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -44,8 +45,9 @@ class BearerKey(AuthBase):
     def __call__(self, request: HttpRequest) -> Actor:
         account = self.account_named(request)
         checked = check_within_limits(request, account, api_limit())
-        request.actor = checked.actor  # type: ignore[attr-defined]
         address, client = client_address(request), client_name(request)
+        actor = replace(checked.actor, address=address, request_id=request.request_id)  # type: ignore[attr-defined]
+        request.actor = actor  # type: ignore[attr-defined]
 
         def after_the_answer() -> None:
             if checked.use_is_due:
@@ -53,8 +55,8 @@ class BearerKey(AuthBase):
             renew_hash(checked.pk, checked.secret, checked.secret_hash)
 
         request.after_the_answer = after_the_answer  # type: ignore[attr-defined]
-        self.decide(checked.actor, request)
-        return checked.actor
+        self.decide(actor, request)
+        return actor
 
     def account_named(self, request: HttpRequest) -> str | None:
         """The account's ID as the request gives it: in the header."""
