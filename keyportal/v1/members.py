@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.http import Http404, HttpRequest
 from django.utils import timezone
@@ -115,8 +116,10 @@ def remove_member(request: HttpRequest, account_id: str, user_id: str) -> Any:
 
 def _change_role(request: HttpRequest, user_id: str, body: RoleChange) -> Member:
     member = _member(request, user_id)
-    member.change_role(Role(body.role), by=actor_of(request))
-    return _as_member(Membership.objects.select_related("account", "user").get(pk=member.pk))
+    # Read again while the account is locked: a moment later the member may be gone.
+    with transaction.atomic():
+        member.change_role(Role(body.role), by=actor_of(request))
+        return _as_member(Membership.objects.select_related("account", "user").get(pk=member.pk))
 
 
 def _remove(request: HttpRequest, user_id: str) -> Any:

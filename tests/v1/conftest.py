@@ -1,13 +1,15 @@
-"""A limited API, for the tests of its limits: every other test runs without."""
+"""A limited API, for the tests of its limits: every other test runs without. And a thread for who has to wait."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connections
 
 from keyportal import limits
 
@@ -42,3 +44,11 @@ def ask(call_api: Callable[..., Any], limited: Any, clock: Any) -> Callable[...,
         return statuses if times > 1 else statuses[0]
 
     return ask
+
+
+@pytest.fixture
+def background() -> Iterator[ThreadPoolExecutor]:
+    """A thread with a connection of its own, closed at the end."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+        pool.submit(connections.close_all)

@@ -119,14 +119,18 @@ def test_filters(cast: factories.Cast, guests: list[Invitation], query: str, exp
     assert sorted(found) == sorted(f"{name}@example.com" for name in expected)
 
 
-@pytest.mark.parametrize("query", ["type=all", "role=KING", "status=GONE", "limit=0", "limit=101", "limit=x", "nextId=member.1"])
+@pytest.mark.parametrize(
+    "query", ["type=all", "role=KING", "status=GONE", "limit=0", "limit=101", "limit=x", "nextId=member.1"]
+)
 def test_a_bad_filter_is_400_and_named(cast: factories.Cast, query: str) -> None:
     answer = of_service(cast.acme, Role.ADMIN).get(f"{ME}?{query}")
     assert answer.status_code == 400
     assert answer.json()["message"].startswith(query.partition("=")[0])
 
 
-@pytest.mark.parametrize("next_id", ["nonsense", "member.", "member.x", "member.-1", "invite.1", "owner.1", "member." + "9" * 30])
+@pytest.mark.parametrize(
+    "next_id", ["nonsense", "member.", "member.x", "member.-1", "invite.1", "owner.1", "member." + "9" * 30]
+)
 def test_a_next_id_of_no_answer_before_is_400(cast: factories.Cast, next_id: str) -> None:
     assert of_service(cast.acme, Role.ADMIN).get(f"{ME}?limit=2&nextId={next_id}").status_code == 400
 
