@@ -66,7 +66,7 @@ def get_check_group(request: HttpRequest, response: HttpResponse, group_id: str)
     url_name="update_check_group_v2",
 )
 def update_check_group(request: HttpRequest, response: HttpResponse, group_id: str, body: CheckGroupIn) -> Any:
-    """Another document in the place of the old one."""
+    """Other values for what the body names. The rest stays."""
     with transaction.atomic():
         group = _group(request, group_id, CheckGroup.objects.select_for_update())
         write(group, body)

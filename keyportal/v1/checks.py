@@ -89,17 +89,19 @@ def get_check(request: HttpRequest, response: HttpResponse, check: str) -> Any:
 @router.post(ID_OR_TYPE, response=answers(CheckOut, 201, takes_body=True), auth=BearerKey(Level.WRITE))
 def create_check(request: HttpRequest, response: HttpResponse, check: CheckType, body: CheckIn) -> Any:
     """A new check of the type that the address names."""
-    made = Check(account_id=account_id(request), check_type=check.name)
-    _write(request, made, body)
+    made = Check(account_id=account_id(request), check_type=check.name, group_id=_group_id(request, body.groupId))
+    _write(made, body)
     return as_sent(response, check_document(made, actor_of(request)), 201)
 
 
 @router.put("/{check_type}/{check_id}", response=answers(CheckOut, takes_body=True), auth=BearerKey(Level.WRITE))
 def update_check(request: HttpRequest, response: HttpResponse, check_type: CheckType, check_id: str, body: CheckIn) -> Any:
-    """Another document in the place of the old one. The type stays."""
+    """Other values for what the body names. The rest stays, and so does the type."""
     with transaction.atomic():
         check = _check(request, check_id, Check.objects.select_for_update().filter(check_type=check_type.name))
-        _write(request, check, body)
+        if "groupId" in body.model_fields_set:
+            check.group_id = _group_id(request, body.groupId)
+        _write(check, body)
     return as_sent(response, check_document(check, actor_of(request)))
 
 
@@ -110,9 +112,8 @@ def delete_check(request: HttpRequest, check: str) -> Any:
     return Status(204, None)
 
 
-def _write(request: HttpRequest, check: Check, body: CheckIn) -> None:
+def _write(check: Check, body: CheckIn) -> None:
     write(check, body)
-    check.group_id = _group_id(request, body.groupId)
     sent_request = check.document.get("request")
     url = sent_request.get("url") if isinstance(sent_request, dict) else ""
     check.url = url if isinstance(url, str) else ""
@@ -135,6 +136,8 @@ MISSING = "This check does not exist."
 
 
 def _group_id(request: HttpRequest, group_id: int | None) -> int | None:
-    if group_id is not None and not CheckGroup.objects.filter(account=account_id(request), pk=group_id).exists():
+    if group_id is None:
+        return None
+    if not CheckGroup.objects.filter(account=account_id(request), pk=group_id).exists():
         raise HttpError(400, "groupId: this check group does not exist.")
     return group_id

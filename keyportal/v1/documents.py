@@ -2,6 +2,8 @@
 
 Their `environmentVariables` follow the rules of the account's variables: a secret value is never read by anybody
 again, a locked one only by those who may write; a client that sends back the null it was shown keeps the value.
+A change leaves alone what its body leaves out: clients send the fields that they know, and Infisical no more than
+name and variables of a group.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import json
 from datetime import datetime
 from functools import reduce
 from operator import or_
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -21,7 +23,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 from ninja import Field, Schema
 from ninja.errors import HttpError
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from keyportal import policy
 from keyportal.policy import Actor
@@ -30,8 +32,8 @@ from keyportal.v1.schemas import Line, Strict
 
 D = TypeVar("D", bound=Document)
 
-# What the server alone says: a client may send it back, and it counts for nothing.
-SERVERS_OWN = ("id", "checkType", "created_at", "updated_at")
+# What the server alone says, so that it counts for nothing when a client sends it back; and what stands in a column.
+NOT_IN_DOCUMENT = {"id", "checkType", "created_at", "updated_at", "groupId"}
 
 
 EXAMPLE: dict[str, Any] = {
@@ -55,6 +57,15 @@ class EnvironmentVariable(Strict):
     secret: bool = False
 
 
+def _or_none(sent: list[Any] | None) -> list[Any]:
+    return sent or []
+
+
+# Clients written in Go send null for a list that holds nothing.
+Lines = Annotated[list[Line] | None, AfterValidator(_or_none)]
+Variables = Annotated[list[EnvironmentVariable] | None, AfterValidator(_or_none)]
+
+
 class DocumentIn(BaseModel):
     """What is validated of a document. Fields beyond these are kept as they are sent, which ninja's Schema would drop."""
 
@@ -63,10 +74,10 @@ class DocumentIn(BaseModel):
     name: Line
     activated: bool = True
     muted: bool = False
-    tags: list[Line] = Field(default=[])
-    locations: list[Line] = Field(default=[])
+    tags: Lines = Field(default=[])
+    locations: Lines = Field(default=[])
     runtimeId: Line | None = None
-    environmentVariables: list[EnvironmentVariable] = Field(default=[])
+    environmentVariables: Variables = Field(default=[])
 
 
 class DocumentOut(Schema):
@@ -102,14 +113,16 @@ class CheckGroupOut(DocumentOut):
 
 def write(row: Document, body: DocumentIn) -> None:
     """Put the body into a row that is new, or locked; the caller saves it."""
-    document = {name: value for name, value in body.model_dump().items() if name not in SERVERS_OWN}
-    stored = {one["key"]: one for one in row.document.get("environmentVariables", [])}
-    document["environmentVariables"] = [_kept(one, stored.get(one["key"])) for one in document["environmentVariables"]]
-    row.document = document
-    row.name = body.name
-    row.tag_lines = "\n" + "".join(f"{tag}\n" for tag in body.tags)
+    sent = body.model_dump(exclude=NOT_IN_DOCUMENT)
     if not row._state.adding:
+        sent = {name: value for name, value in sent.items() if name in body.model_fields_set}
         row.updated_at = timezone.now()
+    if "environmentVariables" in sent:
+        stored = {one["key"]: one for one in row.document.get("environmentVariables", [])}
+        sent["environmentVariables"] = [_kept(one, stored.get(one["key"])) for one in sent["environmentVariables"]]
+    row.document = row.document | sent
+    row.name = body.name
+    row.tag_lines = "\n" + "".join(f"{tag}\n" for tag in row.document["tags"])
 
 
 def _kept(sent: dict[str, Any], stored: dict[str, Any] | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Machines that call the API with one key, one after the other or all at once."""
+"""Machines that call the API with one key, one after the other or all at once, and where documents are found."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
@@ -42,6 +43,24 @@ def everybody_in_acme(cast: factories.Cast) -> dict[Role, list[Machine]]:
         role: [of_person(cast.member(role), cast.acme), *([of_service(cast.acme, role)] if role in GRANTABLE_ROLES else [])]
         for role in Role
     }
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of document: where it is listed and made, and where one is read and changed."""
+
+    name: str
+    all: str
+    made: str
+    read: str
+    changed: str
+
+
+KINDS = (
+    Kind("check", "/v1/checks", "/v1/checks/api", "/v1/checks/{id}", "/v1/checks/api/{id}"),
+    Kind("group", "/v1/check-groups", "/v1/check-groups", "/v1/check-groups/{id}", "/v1/check-groups/{id}"),
+    Kind("group v2", "/v1/check-groups", "/v1/check-groups", "/v1/check-groups/{id}", "/v2/check-groups/{id}"),
+)
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
