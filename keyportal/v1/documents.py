@@ -61,9 +61,15 @@ def _or_none(sent: list[Any] | None) -> list[Any]:
     return sent or []
 
 
+def _each_once(sent: list[EnvironmentVariable]) -> list[EnvironmentVariable]:
+    if len({one.key for one in sent}) < len(sent):
+        raise ValueError("A variable stands there twice.")
+    return sent
+
+
 # Clients written in Go send null for a list that holds nothing.
 Lines = Annotated[list[Line] | None, AfterValidator(_or_none)]
-Variables = Annotated[list[EnvironmentVariable] | None, AfterValidator(_or_none)]
+Variables = Annotated[list[EnvironmentVariable] | None, AfterValidator(_or_none), AfterValidator(_each_once)]
 
 
 class DocumentIn(BaseModel):
@@ -144,13 +150,20 @@ def group_document(group: CheckGroup, actor: Actor) -> dict[str, Any]:
 
 
 def _document(row: Document, actor: Actor) -> dict[str, Any]:
-    may_write = bool(policy.can_read_locked_variable(actor))
-    variables = [
-        one | {"value": None if one["secret"] or (one["locked"] and not may_write) else one["value"]}
-        for one in row.document["environmentVariables"]
-    ]
+    document = row.document if policy.can_read_locked_variable(actor) else _without_locked(row.document)
+    variables = [one | ({"value": None} if one["secret"] else {}) for one in document["environmentVariables"]]
     times = {"created_at": row.created_at, "updated_at": row.updated_at}
-    return {**row.document, "environmentVariables": variables, **times}
+    return {**document, "environmentVariables": variables, **times}
+
+
+def _without_locked(value: Any) -> Any:
+    """The same with null for every value that is locked, wherever it stands: headers are locked like variables."""
+    if isinstance(value, list):
+        return [_without_locked(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    hidden = {"value": None} if value.get("locked") is True and "value" in value else {}
+    return {name: _without_locked(inner) for name, inner in value.items()} | hidden
 
 
 def with_any_tag(rows: QuerySet[D], tags: list[str]) -> QuerySet[D]:
