@@ -77,7 +77,8 @@ def update_check_group(request: HttpRequest, response: HttpResponse, group_id: s
 @router.delete("/{group_id}", response=answers(None, 204), auth=BearerKey(Level.WRITE))
 def delete_check_group(request: HttpRequest, group_id: str) -> Any:
     """The group's end. Its checks stay, in no group."""
-    _group(request, group_id).delete()
+    with transaction.atomic():
+        _group(request, group_id, CheckGroup.objects.select_for_update()).delete()
     return Status(204, None)
 
 

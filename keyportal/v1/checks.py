@@ -89,8 +89,9 @@ def get_check(request: HttpRequest, response: HttpResponse, check: str) -> Any:
 @router.post(ID_OR_TYPE, response=answers(CheckOut, 201, takes_body=True), auth=BearerKey(Level.WRITE))
 def create_check(request: HttpRequest, response: HttpResponse, check: CheckType, body: CheckIn) -> Any:
     """A new check of the type that the address names."""
-    made = Check(account_id=account_id(request), check_type=check.name, group_id=_group_id(request, body.groupId))
-    _write(made, body)
+    with transaction.atomic():
+        made = Check(account_id=account_id(request), check_type=check.name, group_id=_group_id(request, body.groupId))
+        _write(made, body)
     return as_sent(response, check_document(made, actor_of(request)), 201)
 
 
@@ -98,9 +99,11 @@ def create_check(request: HttpRequest, response: HttpResponse, check: CheckType,
 def update_check(request: HttpRequest, response: HttpResponse, check_type: CheckType, check_id: str, body: CheckIn) -> Any:
     """Other values for what the body names. The rest stays, and so does the type."""
     with transaction.atomic():
+        # The group before the check, as deleting a group locks them: otherwise each could wait for the other.
+        group_id = _group_id(request, body.groupId)
         check = _check(request, check_id, Check.objects.select_for_update().filter(check_type=check_type.name))
         if "groupId" in body.model_fields_set:
-            check.group_id = _group_id(request, body.groupId)
+            check.group_id = group_id
         _write(check, body)
     return as_sent(response, check_document(check, actor_of(request)))
 
@@ -136,8 +139,9 @@ MISSING = "This check does not exist."
 
 
 def _group_id(request: HttpRequest, group_id: int | None) -> int | None:
+    """The same ID, of a group of the account that is locked and so cannot be deleted meanwhile."""
     if group_id is None:
         return None
-    if not CheckGroup.objects.filter(account=account_id(request), pk=group_id).exists():
+    if not CheckGroup.objects.select_for_update(no_key=True).filter(account=account_id(request), pk=group_id).exists():
         raise HttpError(400, "groupId: this check group does not exist.")
     return group_id
