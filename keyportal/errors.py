@@ -68,11 +68,15 @@ def unavailable(request: HttpRequest) -> HttpResponse:
 
 def _page(request: HttpRequest, status: int, message: str = "") -> HttpResponse:
     """The page of `status`; `message` takes the place of its own words where it knows better."""
+    if is_api(request.path):
+        return api_error(status, message)
     return render(request, f"{status}.html", {"message": message}, status=status)
 
 
 def _bare_page(request: HttpRequest, status: int) -> HttpResponse:
     """A page that asks the database nothing: no menus, since they belong to somebody."""
+    if is_api(request.path):
+        return api_error(status)
     context = {"request_id": getattr(request, "request_id", "")}
     return HttpResponse(get_template(f"{status}.html").render(context), status=status)
 

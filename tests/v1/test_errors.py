@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,6 +96,22 @@ def test_an_error_inside_is_500_without_its_details(
         response = client.get("/v1/accounts/me", headers=headers)
         assert_shaped(response, 500)
         assert b"the details" not in response.content
+
+
+def test_errors_need_no_page_that_could_fail(
+    cast: factories.Cast, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
+) -> None:
+    """Where static files were not collected no page can be made, and a server without one would answer for us, in HTML."""
+    manifest = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
+    settings.STATIC_ROOT, settings.STORAGES = tmp_path, {**settings.STORAGES, "staticfiles": {"BACKEND": manifest}}
+    headers = {"Authorization": f"Bearer {factories.service_key(cast.acme)[1]}"}
+    client = Client(headers=headers, raise_request_exception=False)
+    with pytest.raises(ValueError, match="Missing staticfiles manifest entry"):
+        Client().get("/nothing")
+    assert_shaped(client.get("/v1/nothing"), 404)
+    assert_shaped(client.get("/v1/checks?tag=%00"), 400)
+    monkeypatch.setattr(accounts, "_account_of", lambda request: 1 / 0)
+    assert_shaped(client.get("/v1/accounts/me"), 500)
 
 
 @pytest.mark.django_db(transaction=True)
