@@ -257,7 +257,7 @@ def test_a_person_s_key_lowers_their_own_role_and_never_keeps_or_raises_it(cast:
     assert cast.acme.memberships.get(user=cast.adam).role is Role.READ_WRITE
 
 
-@pytest.mark.parametrize("user_id", [str(uuid.uuid4()), "me", "1", "%20", "x" * 300])
+@pytest.mark.parametrize("user_id", ["8f7a4d0e-1111-4c2b-9a55-000000000001", "me", "1", "%20", "x" * 300])
 def test_who_is_no_member_is_404(cast: factories.Cast, user_id: str) -> None:
     let_keys_manage(cast.acme)
     machine = of_service(cast.acme, Role.ADMIN)
