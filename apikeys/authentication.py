@@ -34,6 +34,9 @@ SELECT k.id, k.name, k.secret_hash, k.role, k.user_id, k.account_id,
  WHERE k.public_id = %s
 """
 
+# Where a request names the account that a user key is to act in.
+ACCOUNT_HEADER = "X-Checkly-Account"
+
 _uuid_field = models.UUIDField()
 _moment_field = models.DateTimeField()
 

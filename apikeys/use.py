@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from django.db import DatabaseError, connection, transaction
+from django.http import HttpRequest
 from django.utils import timezone
 
 from apikeys.models import ApiKey
 from apikeys.secret import Secret, needs_rehash
+from keyportal.client import client_address, client_name
+
+if TYPE_CHECKING:
+    from apikeys.authentication import CheckedKey
 
 logger = logging.getLogger(__name__)
 
 # At most one write per key and minute.
 NOTED_EVERY = timedelta(minutes=1)
 PATIENCE_MS = 50
+
+
+def after_the_answer(checked: CheckedKey, request: HttpRequest) -> Callable[[], None]:
+    """What is left to do about a checked key, for when the answer has gone out."""
+    address, client = client_address(request), client_name(request)
+
+    def record() -> None:
+        if checked.use_is_due:
+            note_use(checked.pk, address, client)
+        renew_hash(checked.pk, checked.secret, checked.secret_hash)
+
+    return record
 
 
 def note_use(pk: int, address: str | None, client: str) -> None:

@@ -382,6 +382,13 @@ def can_call(actor: Actor, level: Level) -> Decision:
     return Denied(f"This needs the role {need.label} or higher. This API key has {actor.role.label}.")
 
 
+def can_introspect(actor: Actor) -> Decision:
+    """A service key asks about the keys that work in its account."""
+    if actor.via == "key" and actor.user_id is not None:
+        return Denied("Introspection takes a service key: it tells which account asks.")
+    return can_call(actor, Level.READ)
+
+
 def can_read_locked_variable(actor: Actor) -> Decision:
     """The value of a locked variable is for those who may write; the others get null."""
     return can_call(actor, Level.WRITE)

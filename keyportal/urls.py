@@ -10,6 +10,7 @@ urlpatterns = [
     path("", include("apikeys.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
+    path("gateway/", include("apikeys.gateway_urls")),
     path("", api.urls),
 ]
 

@@ -120,7 +120,7 @@ def test_each_denial_is_a_sentence(what: str) -> None:
 def test_every_rule_of_the_policy_stands_in_the_tables() -> None:
     rules = {name for name in vars(policy) if name.startswith("can_")}
     named = {name for rule, _ in TABLE.values() for name in (*rule.__code__.co_names, rule.__name__)}
-    over_the_api = {"can_call", "can_read_locked_variable", "can_manage_members_by_key"}
+    over_the_api = {"can_call", "can_introspect", "can_read_locked_variable", "can_manage_members_by_key"}
     assert rules - named == over_the_api
 
 

@@ -10,13 +10,12 @@ from django.http import HttpRequest
 from ninja.errors import HttpError
 from ninja.security.base import AuthBase
 
+from apikeys.authentication import ACCOUNT_HEADER
 from apikeys.limited_check import api_limit, check_within_limits
-from apikeys.use import note_use, renew_hash
+from apikeys.use import after_the_answer
 from keyportal import policy
-from keyportal.client import client_address, client_name
+from keyportal.client import client_address
 from keyportal.policy import Actor, Level
-
-ACCOUNT_HEADER = "X-Checkly-Account"
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -45,16 +44,9 @@ class BearerKey(AuthBase):
     def __call__(self, request: HttpRequest) -> Actor:
         account = self.account_named(request)
         checked = check_within_limits(request, account, api_limit())
-        address, client = client_address(request), client_name(request)
-        actor = replace(checked.actor, address=address, request_id=request.request_id)  # type: ignore[attr-defined]
+        actor = replace(checked.actor, address=client_address(request), request_id=request.request_id)  # type: ignore[attr-defined]
         request.actor = actor  # type: ignore[attr-defined]
-
-        def after_the_answer() -> None:
-            if checked.use_is_due:
-                note_use(checked.pk, address, client)
-            renew_hash(checked.pk, checked.secret, checked.secret_hash)
-
-        request.after_the_answer = after_the_answer  # type: ignore[attr-defined]
+        request.after_the_answer = after_the_answer(checked, request)  # type: ignore[attr-defined]
         self.decide(actor, request)
         return actor
 

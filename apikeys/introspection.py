@@ -1,0 +1,76 @@
+"""Token introspection, RFC 7662: a service asks about a key that somebody has sent it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_POST
+
+from apikeys.authentication import ACCOUNT_HEADER, CheckedKey, check_key
+from apikeys.limited_check import api_limit, check_within_limits
+from apikeys.models import ApiKey
+from apikeys.secret import Secret
+from keyportal import policy
+from keyportal.errors import api_error
+from keyportal.exceptions import InvalidCredential, TooManyRequests
+from keyportal.policy import Level
+
+INACTIVE = {"active": False}
+
+
+@csrf_exempt
+@login_not_required
+@require_POST
+@sensitive_post_parameters("token")
+def introspect(request: HttpRequest) -> HttpResponse:
+    """What the key in the form field `token` is, to a service key of the account in which it would work.
+
+    A key that does not work there is `{"active": false}` and nothing else, whatever the reason.
+    """
+    try:
+        caller = check_within_limits(request, request.headers.get(ACCOUNT_HEADER), api_limit()).actor
+    except InvalidCredential as error:
+        answer = api_error(401, str(error))
+        answer["WWW-Authenticate"] = "Bearer"
+        return answer
+    except TooManyRequests as error:
+        answer = api_error(429, str(error))
+        answer["Retry-After"] = str(error.retry_after)
+        return answer
+    try:
+        policy.require(policy.can_introspect(caller))
+    except PermissionDenied as error:
+        return api_error(403, str(error))
+    if request.content_type != "application/x-www-form-urlencoded" or "token" not in request.POST:
+        return api_error(400, "Send the key as the form field “token”.")
+    return JsonResponse(_introspected(request.POST["token"], str(caller.account_id)))
+
+
+@sensitive_variables()
+def _introspected(token: str, account: str) -> dict[str, Any]:
+    try:
+        checked = check_key(Secret.parse(token), account)
+    except InvalidCredential:
+        return INACTIVE
+    return _described(checked) if policy.can_call(checked.actor, Level.READ) else INACTIVE
+
+
+def _described(checked: CheckedKey) -> dict[str, Any]:
+    actor, key = checked.actor, ApiKey.objects.get(pk=checked.pk)
+    described = {
+        "active": True,
+        "token_type": "Bearer",
+        "client_id": actor.key_id,
+        "sub": str(actor.user_id or actor.key_id),
+        "scope": " ".join(level for level in Level if policy.can_call(actor, level)),
+        "iat": int(key.created_at.timestamp()),
+        "keyportal_account": str(actor.account_id),
+        "keyportal_kind": "user" if actor.user_id else "service",
+        "keyportal_role": actor.role,
+    }
+    return described | ({"exp": int(key.expires_at.timestamp())} if key.expires_at else {})
