@@ -6,10 +6,11 @@ Nothing is cached, in any process, ever. Revocation, removal and a lowered role 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils import timezone
 
 from apikeys.secret import MALFORMED, Secret, dummy_hash
@@ -36,9 +37,6 @@ SELECT k.id, k.name, k.secret_hash, k.role, k.user_id, k.account_id,
 
 # Where a request names the account that a user key is to act in.
 ACCOUNT_HEADER = "X-Checkly-Account"
-
-_uuid_field = models.UUIDField()
-_moment_field = models.DateTimeField()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +115,21 @@ def check_key(secret: Secret, account: str | None) -> CheckedKey:
 
 
 def _look_up(public_id: str, account_id: UUID | None) -> tuple[Any, ...] | None:
-    now = timezone.now()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _LOOK_UP,
-            [
-                _moment_field.get_db_prep_value(now, connection),
-                _moment_field.get_db_prep_value(now - NOTED_EVERY, connection),
-                _uuid_field.get_db_prep_value(account_id, connection),
-                public_id,
-            ],
-        )
+    database = connections[DEFAULT_DB_ALIAS]  # once: the proxy looks it up at each use
+    parameters: list[Any] = [now := timezone.now(), now - NOTED_EVERY, account_id]
+    if database.vendor == "sqlite":
+        parameters = [_as_text(value) for value in parameters]
+    with database.cursor() as cursor:
+        cursor.execute(_LOOK_UP, [*parameters, public_id])
         row: tuple[Any, ...] | None = cursor.fetchone()
     return row
+
+
+def _as_text(value: datetime | UUID | None) -> str | None:
+    """As Django keeps times and UUIDs in SQLite, which compares them as text."""
+    if value is None:
+        return None
+    return value.hex if isinstance(value, UUID) else str(value.replace(tzinfo=None))
 
 
 def _account_id(text: str | None) -> UUID | None:

@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
-from django.core.handlers.wsgi import WSGIRequest
 from django.db import connection
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from apikeys.authentication import ACCOUNT_HEADER, CheckedKey
+from apikeys.authentication import ACCOUNT_HEADER
 from apikeys.limited_check import KNOWN_FOR, check_within_limits
 from apikeys.use import after_the_answer
 from keyportal import policy
-from keyportal.errors import DATABASE_AWAY, api_error
+from keyportal.errors import DATABASE_AWAY
 from keyportal.exceptions import InvalidCredential, TooManyRequests
-from keyportal.policy import Level
+from keyportal.policy import Actor, Level
 from keyportal.tally import Limit
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ _LEVELS = {level.value: level for level in Level}
 # A gateway has limits of its own: it would take our 429 for a failure. Failing addresses are counted all the same.
 _UNLIMITED = Limit("gateway", 0, KNOWN_FOR)
 
+_ACCOUNT = "HTTP_" + ACCOUNT_HEADER.upper().replace("-", "_")
+
 StartResponse = Callable[..., Any]
 
 
@@ -41,7 +44,23 @@ def level_of(path: str) -> Level:
     return _LEVELS.get(path.removeprefix(PATH).lstrip("/").partition("/")[0], Level.READ)
 
 
-def verify(request: HttpRequest) -> HttpResponse:
+@dataclass(slots=True)
+class Answer:
+    """An answer before it has the form of a server's. `done` is what is left to do when it has gone out."""
+
+    status: HTTPStatus
+    body: dict[str, Any]
+    headers: dict[str, str]
+    done: Callable[[], None] | None = None
+
+    def as_response(self) -> HttpResponse:
+        response = JsonResponse(self.body, status=self.status, headers=self.headers)
+        if self.done:
+            response._resource_closers.append(self.done)  # type: ignore[attr-defined]
+        return response
+
+
+def verify(request: HttpRequest) -> Answer:
     """200 with the identity of the key's bearer, 401 or 403; 503 for any trouble of our own."""
     try:
         try:
@@ -53,36 +72,35 @@ def verify(request: HttpRequest) -> HttpResponse:
     except Exception:
         logger.exception("The gateway’s question could not be answered.")
         connection.close()
-        answer = api_error(503, "This can’t be answered at the moment. Try again.")
-        answer["Retry-After"] = "5"
-        return answer
+        return _refused(HTTPStatus.SERVICE_UNAVAILABLE, "This can’t be answered at the moment. Try again.", "Retry-After", "5")
 
 
-def _decide(request: HttpRequest) -> HttpResponse:
+def _decide(request: HttpRequest) -> Answer:
     try:
-        checked = check_within_limits(request, request.headers.get(ACCOUNT_HEADER), _UNLIMITED)
+        checked = check_within_limits(request, request.META.get(_ACCOUNT), _UNLIMITED)
     except (InvalidCredential, TooManyRequests) as error:
-        answer = api_error(401, str(error))
-        answer["WWW-Authenticate"] = "Bearer"
-        return answer
+        return _refused(HTTPStatus.UNAUTHORIZED, str(error), "WWW-Authenticate", "Bearer")
     decision = policy.can_call(checked.actor, level_of(request.path_info))
-    answer = _allowed(checked) if decision is True else api_error(403, str(decision))
-    answer._resource_closers.append(after_the_answer(checked, request))  # type: ignore[attr-defined]
+    answer = _allowed(checked.actor) if decision is True else _refused(HTTPStatus.FORBIDDEN, str(decision))
+    answer.done = after_the_answer(checked, request)
     return answer
 
 
-def _allowed(checked: CheckedKey) -> HttpResponse:
+def _allowed(actor: Actor) -> Answer:
     """The identity, in names without a hyphen: no header with an underscore can pass for one of them."""
-    actor = checked.actor
     identity = {
-        "KeyportalAccount": str(actor.account_id),
-        "KeyportalKey": actor.key_id,
-        "KeyportalKind": "user" if actor.user_id else "service",
-        "KeyportalRole": str(actor.role),
-        "KeyportalUser": str(actor.user_id or ""),
+        "account": str(actor.account_id),
+        "key": actor.key_id,
+        "kind": "user" if actor.user_id else "service",
+        "role": str(actor.role),
+        "user": str(actor.user_id or ""),
     }
-    body = {name.removeprefix("Keyportal").lower(): value for name, value in identity.items()}
-    return HttpResponse(json.dumps(body), content_type="application/json", headers=identity)
+    return Answer(HTTPStatus.OK, identity, {f"Keyportal{name.title()}": value for name, value in identity.items()})
+
+
+def _refused(status: HTTPStatus, message: str, *header: str) -> Answer:
+    body = {"statusCode": int(status), "error": status.phrase, "message": message}
+    return Answer(status, body, dict(zip(header[::2], header[1::2], strict=True)))
 
 
 class Gateway:
@@ -95,8 +113,28 @@ class Gateway:
         path = environ.get("PATH_INFO", "")
         if path != PATH and not path.startswith(f"{PATH}/"):
             return self.application(environ, start_response)
-        answer = verify(WSGIRequest(environ))
-        answer["Cache-Control"] = "no-store, private"
-        answer["Content-Length"] = str(len(answer.content))
-        start_response(f"{answer.status_code} {answer.reason_phrase}", list(answer.items()))
-        return answer
+        request = HttpRequest()
+        request.META, request.path_info = environ, path
+        answer = verify(request)
+        body = json.dumps(answer.body).encode()
+        usual = {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            "Cache-Control": "no-store, private",
+        }
+        start_response(f"{answer.status:d} {answer.status.phrase}", [*usual.items(), *answer.headers.items()])
+        return _Sent(body, answer.done)
+
+
+class _Sent:
+    """The body of an answer, which the server closes when it has gone out."""
+
+    def __init__(self, body: bytes, done: Callable[[], None] | None) -> None:
+        self._body, self._done = body, done
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._body
+
+    def close(self) -> None:
+        if self._done:
+            self._done()

@@ -34,11 +34,12 @@ def check_within_limits(request: HttpRequest, account: str | None, per_key: Limi
 
     `request.rate_limit` says how the key, or the address that is refused, stands.
     """
+    authorization = request.META.get("HTTP_AUTHORIZATION")
     if not (per_key.most or _failures_limit().most):
-        return check_key(Secret.from_header(request.headers.get("Authorization")), account)
+        return check_key(Secret.from_header(authorization), account)
     counters = limits.counters()
     try:
-        secret = Secret.from_header(request.headers.get("Authorization"))
+        secret = Secret.from_header(authorization)
     except InvalidCredential:
         _refuse_failing_address(request)
         _count_failure(request)

@@ -20,6 +20,7 @@ from typing import Final, NoReturn
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 from django.conf import settings
 from django.views.decorators.debug import sensitive_variables
 
@@ -142,8 +143,9 @@ class Secret:
 
 
 def needs_rehash(secret_hash: str) -> bool:
-    """Whether the settings ask for other parameters than `secret_hash` was made with."""
-    return _hasher().check_needs_rehash(secret_hash)
+    """Whether the settings ask for other parameters than `secret_hash` was made with. Asked at each use: it parses nothing."""
+    cost = f"m={settings.KEY_HASH_MEMORY_KIB},t={settings.KEY_HASH_TIME},p={settings.KEY_HASH_PARALLELISM}"
+    return not secret_hash.startswith(f"$argon2id$v={ARGON2_VERSION}${cost}$")
 
 
 @functools.cache

@@ -41,9 +41,9 @@ def client_network(request: HttpRequest) -> str:
 
 def client_name(request: HttpRequest) -> str:
     """The program's short name: "checkly-cli", "terraform", else the product of the User-Agent, such as "curl"."""
-    source = request.headers.get("X-Checkly-Source", "")
+    source = request.META.get("HTTP_X_CHECKLY_SOURCE", "")
     known = {"CLI": "checkly-cli", "TF": "terraform", "go-sdk": "checkly-go-sdk"}
     if source in known:
         return known[source]
-    product = re.match(r"[A-Za-z0-9][A-Za-z0-9._+-]*", request.headers.get("User-Agent", ""))
+    product = re.match(r"[A-Za-z0-9][A-Za-z0-9._+-]*", request.META.get("HTTP_USER_AGENT", ""))
     return product.group()[:MAX_CLIENT_LENGTH] if product else ""
