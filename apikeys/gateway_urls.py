@@ -20,6 +20,7 @@ def verify_any_path(request: HttpRequest, rest: str = "") -> HttpResponse:
 
 urlpatterns = [
     path("verify", verify_any_path, name="verify"),
+    path("verify/", verify_any_path, name="verify_slash"),
     path("verify/<path:rest>", verify_any_path, name="verify_any"),
     path("introspect", introspect, name="introspect"),
 ]

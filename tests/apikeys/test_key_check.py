@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -166,16 +166,6 @@ def test_a_key_that_expires_exactly_now_is_dead(cast: factories.Cast, call_api: 
 
 
 # New parameters of the hash
-
-
-@pytest.fixture
-def higher_cost(settings: Any) -> Iterator[Callable[[], None]]:
-    def raise_it() -> None:
-        settings.KEY_HASH_TIME = 2
-        secret._hasher.cache_clear()
-
-    yield raise_it
-    secret._hasher.cache_clear()
 
 
 def test_a_key_is_hashed_again_when_the_settings_ask_for_more(

@@ -1,0 +1,109 @@
+"""What the tests of keys share: the gateway's two doors, limits that a test reaches, and a costlier hash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from django.core.signals import request_finished
+from django.db import close_old_connections, connection
+from django.test import Client, RequestFactory
+
+from accounts.models import Account
+from apikeys import secret
+from tests.v1.conftest import clock, limited  # noqa: F401 - fixtures
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+    # What the server calls when the answer has gone out.
+    close: Callable[[], None]
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    def header(self, name: str) -> str | None:
+        return dict(self.headers).get(name)
+
+
+Verify = Callable[..., Answer]
+
+
+def through_wsgi(method: str, path: str, body: bytes, headers: dict[str, str], **extra: Any) -> Answer:
+    """As gunicorn asks: the application of keyportal.wsgi, whose answer is closed by the caller."""
+    from keyportal.wsgi import application
+
+    environ = RequestFactory().generic(method, path, body, headers=headers, **extra).environ
+    started: list[Any] = []
+    answer = application(environ, lambda *arguments: started.extend(arguments))
+    status, answered = started
+    return Answer(int(status.split()[0]), answered, b"".join(answer), lambda: _close(answer))
+
+
+def _close(answer: Any) -> None:
+    """As the server does. What Django does then about connections would end a test's transaction, as its client knows."""
+    if not connection.in_atomic_block:
+        answer.close()
+        return
+    request_finished.disconnect(close_old_connections)
+    try:
+        answer.close()
+    finally:
+        request_finished.connect(close_old_connections)
+
+
+def through_urls(method: str, path: str, body: bytes, headers: dict[str, str], **extra: Any) -> Answer:
+    """As a server without our WSGI application would: Django's own, middleware and all."""
+    answer = Client().generic(method, path, body, headers=headers, **extra)
+    return Answer(answer.status_code, list(answer.items()), answer.content, lambda: None)
+
+
+def asking(door: Callable[..., Answer]) -> Verify:
+    def verify(
+        path: str = "",
+        key: str | None = None,
+        account: Account | str | None = None,
+        *,
+        method: str = "GET",
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+        close: bool = True,
+        **extra: Any,
+    ) -> Answer:
+        """Ask at `/gateway/verify` + `path`; `close` as the server does when the answer has gone out."""
+        sent = dict(headers or {})
+        if key is not None:
+            sent["Authorization"] = f"Bearer {key}"
+        if account is not None:
+            sent["X-Checkly-Account"] = str(getattr(account, "pk", account))
+        answer = door(method, f"/gateway/verify{path}", body, sent, **extra)
+        if close:
+            answer.close()
+        return answer
+
+    return verify
+
+
+@pytest.fixture(params=[through_wsgi, through_urls], ids=["wsgi", "urls"])
+def verify(request: pytest.FixtureRequest) -> Verify:
+    """The gateway's question, through each of the two doors."""
+    return asking(request.param)
+
+
+@pytest.fixture
+def verify_by_wsgi() -> Verify:
+    return asking(through_wsgi)
+
+
+@pytest.fixture
+def higher_cost(settings: Any) -> Iterator[Callable[[], None]]:
+    def raise_it() -> None:
+        settings.KEY_HASH_TIME = 2
+        secret._hasher.cache_clear()
+
+    yield raise_it
+    secret._hasher.cache_clear()
