@@ -4,6 +4,8 @@
 do so much. The answer is exactly 200, with the identity in headers, or 401 or 403, and 503 when the database is away:
 nginx turns every other status into 500. Method, body, query and whatever follows in the path count for nothing, since
 some gateways append the client's own.
+
+A level that there is none of is refused: a slip in a gateway's configuration must not open what it meant to close.
 """
 
 from __future__ import annotations
@@ -24,12 +26,13 @@ from apikeys.use import after_the_answer
 from keyportal import policy
 from keyportal.errors import DATABASE_AWAY
 from keyportal.exceptions import InvalidCredential, TooManyRequests
-from keyportal.policy import Actor, Level
+from keyportal.policy import Actor, Denied, Level
 from keyportal.tally import Limit
 
 logger = logging.getLogger(__name__)
 
 PATH = "/gateway/verify"
+NO_SUCH_LEVEL = Denied(f"There is no such level. Ask for {PATH} followed by /{', /'.join(Level)}, or nothing.")
 _LEVELS = {level.value: level for level in Level}
 # A gateway has limits of its own: it would take our 429 for a failure. Failing addresses are counted all the same.
 _UNLIMITED = Limit("gateway", 0, KNOWN_FOR)
@@ -39,9 +42,10 @@ _ACCOUNT = "HTTP_" + ACCOUNT_HEADER.upper().replace("-", "_")
 StartResponse = Callable[..., Any]
 
 
-def level_of(path: str) -> Level:
-    """What the path asks for: its first part after `verify`, else to read, which every role may."""
-    return _LEVELS.get(path.removeprefix(PATH).lstrip("/").partition("/")[0], Level.READ)
+def level_of(path: str) -> Level | None:
+    """What the path asks for: its first part after `verify`, or to read where there is none."""
+    asked = path.removeprefix(PATH).lstrip("/").partition("/")[0]
+    return _LEVELS.get(asked) if asked else Level.READ
 
 
 @dataclass(slots=True)
@@ -80,7 +84,8 @@ def _decide(request: HttpRequest) -> Answer:
         checked = check_within_limits(request, request.META.get(_ACCOUNT), _UNLIMITED)
     except (InvalidCredential, TooManyRequests) as error:
         return _refused(HTTPStatus.UNAUTHORIZED, str(error), "WWW-Authenticate", "Bearer")
-    decision = policy.can_call(checked.actor, level_of(request.path_info))
+    level = level_of(request.path_info)
+    decision = policy.can_call(checked.actor, level) if level else NO_SUCH_LEVEL
     answer = _allowed(checked.actor) if decision is True else _refused(HTTPStatus.FORBIDDEN, str(decision))
     answer.done = after_the_answer(checked, request)
     return answer

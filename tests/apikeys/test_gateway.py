@@ -256,3 +256,16 @@ def test_it_costs_one_query(cast: factories.Cast, verify_by_wsgi: Verify) -> Non
         assert verify_by_wsgi("/admin", key, cast.acme).status == 403
         assert verify_by_wsgi("", "garbage").status == 401
     assert len(queries) == 1
+
+
+def test_a_level_that_there_is_none_of_is_refused_to_everybody(cast: factories.Cast, verify: Verify) -> None:
+    """A slip in a gateway's configuration must not open what it meant to close."""
+    key = factories.user_key(cast.olivia)[1]
+    for level in ("/wirte", "/Write", "/WRITE", "/write*", "/write;x", "/write.", "/owner", "/orders/1", "/%20write", "/.", "/.."):
+        refused = verify(level, key, cast.acme)
+        assert refused.status == 403, level
+        assert refused.json()["message"] == (
+            "There is no such level. Ask for /gateway/verify followed by /read, /run, /write, /admin, or nothing."
+        )
+    assert [verify(level, key, cast.acme).status for level in ("/", "//", "//write", "?wirte")] == [200] * 4
+    assert verify("/wirte").status == 401

@@ -44,18 +44,18 @@ class Server:
         """Serve a copy of the demo data in `shared`, which the first to come makes there."""
         settings = _demo_data(shared)
         shutil.copy(shared / DATABASE, folder / DATABASE)
-        server = cls(folder, _environment(folder, settings, port=_free_port()) | environment, settings["facts"])
-        server._serve()
+        server = cls(folder, _environment(folder, settings, port=free_port()) | environment, settings["facts"])
+        server.serve()
         return server
 
     @classmethod
     def over(cls, database_url: str, folder: Path, **environment: str) -> Self:
         """Serve a database that is there already, whose people and keys the caller knows."""
         settings = {"secret_key": secrets.token_urlsafe(50), "password": ""}
-        ours = _environment(folder, settings, port=_free_port()) | {"DATABASE_URL": database_url}
+        ours = _environment(folder, settings, port=free_port()) | {"DATABASE_URL": database_url}
         server = cls(folder, ours | environment, facts={})
         server.manage("migrate", "-v0")  # the tests' database lacks the table of the cache
-        server._serve()
+        server.serve()
         return server
 
     def stop(self) -> None:
@@ -120,7 +120,8 @@ class Server:
         assert self.process is not None
         return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
+        """Start it, again after `stop`; returns when it is ready."""
         gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:keyportal.gunicorn", "keyportal.wsgi"]
         with (self.folder / "console.log").open("wb") as console:
             self.process = subprocess.Popen(
@@ -149,7 +150,7 @@ def _demo_data(shared: Path) -> dict[str, Any]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (shared / FACTS).exists():
             settings: dict[str, Any] = {"secret_key": secrets.token_urlsafe(50), "password": secrets.token_urlsafe(12)}
-            environment = _environment(shared, settings, port=_free_port())
+            environment = _environment(shared, settings, port=free_port())
             settings["facts"] = json.loads(_manage(environment, "quickstart", "--no-serve", "--json"))
             (shared / FACTS).write_text(json.dumps(settings), encoding="utf-8")
         kept: dict[str, Any] = json.loads((shared / FACTS).read_text(encoding="utf-8"))
@@ -194,7 +195,7 @@ def _manage(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
