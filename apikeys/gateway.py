@@ -24,7 +24,7 @@ from apikeys.authentication import ACCOUNT_HEADER
 from apikeys.limited_check import KNOWN_FOR, check_within_limits
 from apikeys.use import after_the_answer
 from keyportal import policy
-from keyportal.errors import DATABASE_AWAY
+from keyportal.errors import DATABASE_AWAY, challenge
 from keyportal.exceptions import InvalidCredential, TooManyRequests
 from keyportal.policy import Actor, Denied, Level
 from keyportal.tally import Limit
@@ -83,7 +83,7 @@ def _decide(request: HttpRequest) -> Answer:
     try:
         checked = check_within_limits(request, request.META.get(_ACCOUNT), _UNLIMITED)
     except (InvalidCredential, TooManyRequests) as error:
-        return _refused(HTTPStatus.UNAUTHORIZED, str(error), "WWW-Authenticate", "Bearer")
+        return _refused(HTTPStatus.UNAUTHORIZED, str(error), "WWW-Authenticate", challenge(request))
     level = level_of(request.path_info)
     decision = policy.can_call(checked.actor, level) if level else NO_SUCH_LEVEL
     answer = _allowed(checked.actor) if decision is True else _refused(HTTPStatus.FORBIDDEN, str(decision))

@@ -16,7 +16,7 @@ from apikeys.limited_check import api_limit, check_within_limits
 from apikeys.models import ApiKey
 from apikeys.secret import Secret
 from keyportal import policy
-from keyportal.errors import api_error
+from keyportal.errors import api_error, too_many_requests, unauthorized
 from keyportal.exceptions import InvalidCredential, TooManyRequests
 from keyportal.policy import Level
 
@@ -35,13 +35,9 @@ def introspect(request: HttpRequest) -> HttpResponse:
     try:
         caller = check_within_limits(request, request.headers.get(ACCOUNT_HEADER), api_limit()).actor
     except InvalidCredential as error:
-        answer = api_error(401, str(error))
-        answer["WWW-Authenticate"] = "Bearer"
-        return answer
+        return unauthorized(request, error)
     except TooManyRequests as error:
-        answer = api_error(429, str(error))
-        answer["Retry-After"] = str(error.retry_after)
-        return answer
+        return too_many_requests(request, error)
     try:
         policy.require(policy.can_introspect(caller))
     except PermissionDenied as error:

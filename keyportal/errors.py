@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import get_template
 
-from keyportal.exceptions import Conflict
+from keyportal.exceptions import Conflict, TooManyRequests
 
 # What the two databases raise when they are gone, locked, or slower than their limits.
 DATABASE_AWAY = (OperationalError, InterfaceError)
@@ -79,6 +79,23 @@ def _bare_page(request: HttpRequest, status: int) -> HttpResponse:
         return api_error(status)
     context = {"request_id": getattr(request, "request_id", "")}
     return HttpResponse(get_template(f"{status}.html").render(context), status=status)
+
+
+def unauthorized(request: HttpRequest, error: Exception) -> HttpResponse:
+    """401 with what an API key has to be. RFC 6750, section 3: who has sent nothing is told nothing more."""
+    response = api_error(401, str(error))
+    response["WWW-Authenticate"] = challenge(request)
+    return response
+
+
+def challenge(request: HttpRequest) -> str:
+    return 'Bearer error="invalid_token"' if "HTTP_AUTHORIZATION" in request.META else "Bearer"
+
+
+def too_many_requests(request: HttpRequest, error: TooManyRequests) -> HttpResponse:
+    response = api_error(429, str(error))
+    response["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def api_error(status: int, message: str = "") -> HttpResponse:

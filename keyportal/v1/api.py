@@ -7,7 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja.errors import HttpError, ValidationError
 
-from keyportal.errors import DATABASE_AWAY, api_error
+from keyportal.errors import DATABASE_AWAY, api_error, too_many_requests, unauthorized
 from keyportal.exceptions import Conflict, InvalidCredential, TooManyRequests
 from keyportal.v1 import accounts, catalog, check_groups, checks, entitlements, members, not_offered, users, variables
 from keyportal.v1.body import BodyRefused, StrictParser
@@ -38,20 +38,8 @@ for _pattern in patterns:
 urls = (patterns, "ninja", "v1")
 
 
-@api.exception_handler(InvalidCredential)
-def unauthorized(request: HttpRequest, error: InvalidCredential) -> HttpResponse:
-    response = api_error(401, str(error))
-    # RFC 6750, section 3: nothing more is said to who has sent nothing.
-    sent = "Authorization" in request.headers
-    response["WWW-Authenticate"] = 'Bearer error="invalid_token"' if sent else "Bearer"
-    return response
-
-
-@api.exception_handler(TooManyRequests)
-def too_many_requests(request: HttpRequest, error: TooManyRequests) -> HttpResponse:
-    response = api_error(429, str(error))
-    response["Retry-After"] = str(error.retry_after)
-    return response
+api.add_exception_handler(InvalidCredential, unauthorized)
+api.add_exception_handler(TooManyRequests, too_many_requests)
 
 
 @api.exception_handler(PermissionDenied)

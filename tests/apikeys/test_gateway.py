@@ -174,7 +174,8 @@ def test_wrong_and_dead_keys_are_401(cast: factories.Cast, verify: Verify) -> No
     for wrong in (None, unknown_key(), factories.another_secret_of(good), dead, *ended):
         answer = verify("", wrong, cast.acme)
         assert (answer.status, answer.json()["statusCode"]) == (401, 401)
-        assert answer.header("WWW-Authenticate") is not None
+        # RFC 6750, section 3: nothing more is said to who has sent nothing.
+        assert answer.header("WWW-Authenticate") == ('Bearer error="invalid_token"' if wrong else "Bearer")
     cast.rob.deactivate(by=operator_at_shell(), reason="left")
     assert verify("", good, cast.acme).status == 401
 
