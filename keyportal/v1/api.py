@@ -38,8 +38,8 @@ for _pattern in patterns:
 urls = (patterns, "ninja", "v1")
 
 
-api.add_exception_handler(InvalidCredential, unauthorized)
-api.add_exception_handler(TooManyRequests, too_many_requests)
+api.add_exception_handler(InvalidCredential, unauthorized)  # type: ignore[arg-type]
+api.add_exception_handler(TooManyRequests, too_many_requests)  # type: ignore[arg-type]
 
 
 @api.exception_handler(PermissionDenied)

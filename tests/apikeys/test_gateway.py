@@ -62,7 +62,16 @@ def test_a_user_key_works_in_each_account_where_its_user_is_and_nowhere_else(cas
     assert [verify("/read", rob, account).status for account in (cast.acme, cast.globex)] == [200, 403]
 
 
-STRANGE_ACCOUNTS = ["", "garbage", "00000000-0000-4000-8000-000000000000", "{acme}, {acme}", "{{acme}}", "{hex}", "{acme} x", "\x00"]
+STRANGE_ACCOUNTS = [
+    "",
+    "garbage",
+    "00000000-0000-4000-8000-000000000000",
+    "{acme}, {acme}",
+    "{{acme}}",
+    "{hex}",
+    "{acme} x",
+    "\x00",
+]
 
 
 @pytest.mark.parametrize("account", STRANGE_ACCOUNTS)
@@ -192,7 +201,19 @@ def test_the_method_makes_no_difference(cast: factories.Cast, verify: Verify, me
 
 @pytest.mark.parametrize(
     "rest",
-    ["/", "/x", "/admin", "//admin", "/../admin", "/%2e%2e/admin", "/%FF", "?level=admin", "?/admin", "/x?a=%ED%A0%80", "/" * 50],
+    [
+        "/",
+        "/x",
+        "/admin",
+        "//admin",
+        "/../admin",
+        "/%2e%2e/admin",
+        "/%FF",
+        "?level=admin",
+        "?/admin",
+        "/x?a=%ED%A0%80",
+        "/" * 50,
+    ],
 )
 def test_whatever_follows_the_level_makes_no_difference(cast: factories.Cast, verify: Verify, rest: str) -> None:
     key = factories.service_key(cast.acme, Role.READ_RUN)[1]
@@ -218,7 +239,7 @@ def test_other_paths_are_django_s(cast: factories.Cast, verify: Verify) -> None:
 
 
 def test_whatever_a_caller_claims_to_be_is_not_repeated(cast: factories.Cast, verify: Verify) -> None:
-    claimed = {name: "forged" for name in IDENTITY}
+    claimed = dict.fromkeys(IDENTITY, "forged")
     answer = verify("", factories.service_key(cast.acme)[1], headers=claimed)
     assert answer.status == 200
     assert "forged" not in repr(answer.headers) + answer.body.decode()
@@ -262,7 +283,19 @@ def test_it_costs_one_query(cast: factories.Cast, verify_by_wsgi: Verify) -> Non
 def test_a_level_that_there_is_none_of_is_refused_to_everybody(cast: factories.Cast, verify: Verify) -> None:
     """A slip in a gateway's configuration must not open what it meant to close."""
     key = factories.user_key(cast.olivia)[1]
-    for level in ("/wirte", "/Write", "/WRITE", "/write*", "/write;x", "/write.", "/owner", "/orders/1", "/%20write", "/.", "/.."):
+    for level in (
+        "/wirte",
+        "/Write",
+        "/WRITE",
+        "/write*",
+        "/write;x",
+        "/write.",
+        "/owner",
+        "/orders/1",
+        "/%20write",
+        "/.",
+        "/..",
+    ):
         refused = verify(level, key, cast.acme)
         assert refused.status == 403, level
         assert refused.json()["message"] == (

@@ -50,14 +50,14 @@ def test_behind_a_gateway_it_is_the_client_who_fails(cast: factories.Cast, verif
     limited.TRUSTED_PROXY_COUNT = 1
     for _ in range(FAILURES):
         verify("", "garbage", headers={"X-Forwarded-For": "6.6.6.6, 192.0.2.1"})
-    statuses = [verify("", factories.service_key(cast.acme)[1], headers={"X-Forwarded-For": f"192.0.2.{n}"}).status for n in (1, 2)]
+    statuses = [
+        verify("", factories.service_key(cast.acme)[1], headers={"X-Forwarded-For": f"192.0.2.{n}"}).status for n in (1, 2)
+    ]
     assert statuses == [401, 200]
 
 
 @pytest.mark.usefixtures("clock")
-def test_a_key_is_asked_about_as_often_as_need_be(
-    cast: factories.Cast, verify: Verify, call_api: Any, limited: Any
-) -> None:
+def test_a_key_is_asked_about_as_often_as_need_be(cast: factories.Cast, verify: Verify, call_api: Any, limited: Any) -> None:
     """And what a gateway asks takes nothing from what the key may ask of the API."""
     key = factories.service_key(cast.acme)[1]
     assert [verify("", key).status for _ in range(20)] == [200] * 20
