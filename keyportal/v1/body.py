@@ -54,9 +54,17 @@ class Body:
             left -= len(part)
             if left < 0 or packed > self._most:
                 raise self._too_large()
-        if unpack and packed and not unpack.eof:
-            raise BodyRefused(400, "The body ends before its gzip stream does.")
+        if unpack and packed and (unpack.unused_data or not unpack.eof):
+            raise BodyRefused(400, "The body is not one whole gzip stream.")
         return b"".join(parts)
+
+    def seekable(self) -> bool:
+        """Django measures a stream that can be sought, and cuts any other off at the size of a form."""
+        return True
+
+    def seek(self, *place: int) -> int:
+        """Nothing is known of the size before `read`, which has limits of its own."""
+        return 0
 
     def close(self) -> None:
         """Django closes what it has read; the server's own stream is not ours to close."""
