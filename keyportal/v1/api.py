@@ -15,6 +15,9 @@ from keyportal.v1.reference import DescribedAPI
 
 logger = logging.getLogger(__name__)
 
+# A body of 256 KiB can hold a hundred thousand mistakes.
+MOST_SENTENCES = 5
+
 api = DescribedAPI(parser=StrictParser())
 api.add_router("/v1/accounts", accounts.router)
 api.add_router("/v1/accounts", entitlements.router)
@@ -66,7 +69,9 @@ def http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
 
 @api.exception_handler(ValidationError)
 def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    return api_error(400, "; ".join(_sentence(one) for one in error.errors))
+    sentences = [_sentence(one) for one in error.errors[:MOST_SENTENCES]]
+    more = len(error.errors) - len(sentences)
+    return api_error(400, "; ".join([*sentences, f"and {more} more"] if more else sentences))
 
 
 def unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
@@ -83,4 +88,4 @@ for _away in DATABASE_AWAY:
 def _sentence(error: dict[str, Any]) -> str:
     """Where and what, such as "limit: Input should be less than or equal to 100"."""
     where = ".".join(str(part) for part in error["loc"][1:] if part != "body") or "body"
-    return f"{where}: {error['msg'].removeprefix('Value error, ')}"
+    return f"{where[:100]}: {error['msg'].removeprefix('Value error, ')}"

@@ -170,3 +170,11 @@ def test_what_is_not_utf_8_is_400(machine: Machine) -> None:
 
 def test_a_hundred_levels_are_enough_for_anybody(machine: Machine) -> None:
     assert post(machine, CHECKS, data=b'{"name": "A", "x": %s}' % (b"[" * 98 + b"1" + b"]" * 98)).status_code == 201
+
+
+def test_a_body_with_thousands_of_mistakes_names_the_first(machine: Machine) -> None:
+    message = refused(machine.send("POST", CHECKS, {"name": "A", "tags": [0] * 50_000}), 400)
+    assert message.startswith("tags.0: Input should be a valid string; tags.1: ")
+    assert message.endswith("; and 49995 more")
+    message = refused(machine.send("POST", VARIABLES, {"key": "A", "value": "1", "x" * 200_000: 1}), 400)
+    assert len(message) < 500
