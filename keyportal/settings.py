@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
+from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -172,6 +173,14 @@ CACHES = {
 # one from SECRET_KEY comes last, so that what was written before there was another can still be read.
 _derived = hashlib.sha256(f"keyportal encryption {SECRET_KEY}".encode()).digest()
 ENCRYPTION_KEYS = [*env.list("ENCRYPTION_KEYS", default=[]), base64.urlsafe_b64encode(_derived).decode()]
+for _key in ENCRYPTION_KEYS:
+    try:
+        Fernet(_key)
+    except ValueError:
+        raise ImproperlyConfigured(
+            "ENCRYPTION_KEYS holds something that is no key. Make one: "
+            "python3 -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+        ) from None
 
 # People and how they sign in
 

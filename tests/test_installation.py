@@ -102,6 +102,8 @@ def test_quickstart_refuses_a_database_of_other_people(local: dict[str, str]) ->
         ({"USER_KEY_PREFIXES": "cu,sv"}, "PREFIXES"),
         ({"USER_KEY_PREFIXES": "my_key"}, "PREFIXES"),
         ({"SERVICE_KEY_PREFIXES": ""}, "PREFIXES"),
+        ({"ENCRYPTION_KEYS": "short"}, "ENCRYPTION_KEYS"),
+        ({"ENCRYPTION_KEYS": f"{'x' * 43}=,{'x' * 44}"}, "ENCRYPTION_KEYS"),
     ],
 )
 def test_a_bad_configuration_is_refused_in_one_line(change: dict[str, str], says: str) -> None:
