@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from keyportal.v1.models import Check, CheckGroup, Variable
@@ -22,8 +23,11 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for model, field in ((Variable, "value"), (Check, "document"), (CheckGroup, "document")):
-            self.stdout.write(f"{_rewritten(model, field)} {model._meta.verbose_name_plural}")
+        try:
+            for model, field in ((Variable, "value"), (Check, "document"), (CheckGroup, "document")):
+                self.stdout.write(f"{_rewritten(model, field)} {model._meta.verbose_name_plural}")
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from None
 
 
 def _rewritten(model: Any, field: str) -> int:
