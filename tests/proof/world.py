@@ -68,6 +68,7 @@ class World:
             "group_id": self.group.pk,
             "runtime_id": "2025.04",
             "logical_id": "project",
+            "rest": "read",
         }
 
     def machine(self, asker: str) -> Client:
