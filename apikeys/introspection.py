@@ -15,6 +15,7 @@ from apikeys.authentication import ACCOUNT_HEADER, CheckedKey, check_key
 from apikeys.limited_check import api_limit, check_within_limits
 from apikeys.models import ApiKey
 from apikeys.secret import Secret
+from apikeys.use import after_the_answer
 from keyportal import policy
 from keyportal.errors import api_error, too_many_requests, unauthorized
 from keyportal.exceptions import InvalidCredential, TooManyRequests
@@ -33,27 +34,32 @@ def introspect(request: HttpRequest) -> HttpResponse:
     A key that does not work there is `{"active": false}` and nothing else, whatever the reason.
     """
     try:
-        caller = check_within_limits(request, request.headers.get(ACCOUNT_HEADER), api_limit()).actor
+        service = check_within_limits(request, request.headers.get(ACCOUNT_HEADER), api_limit())
     except InvalidCredential as error:
         return unauthorized(request, error)
     except TooManyRequests as error:
         return too_many_requests(request, error)
     try:
-        policy.require(policy.can_introspect(caller))
+        policy.require(policy.can_introspect(service.actor))
     except PermissionDenied as error:
         return api_error(403, str(error))
-    if request.content_type != "application/x-www-form-urlencoded" or "token" not in request.POST:
-        return api_error(400, "Send the key as the form field “token”.")
-    return JsonResponse(_introspected(request.POST["token"], str(caller.account_id)))
+    if request.content_type != "application/x-www-form-urlencoded" or len(request.POST.getlist("token")) != 1:
+        return api_error(400, "Send the key as the form field “token”, once.")
+    token = _usable(request.POST["token"], str(service.actor.account_id))
+    answer = JsonResponse(_described(token) if token else INACTIVE)
+    for used in filter(None, (service, token)):
+        answer._resource_closers.append(after_the_answer(used, request))  # type: ignore[attr-defined]
+    return answer
 
 
 @sensitive_variables()
-def _introspected(token: str, account: str) -> dict[str, Any]:
+def _usable(token: str, account: str) -> CheckedKey | None:
+    """The key, where it works in the account."""
     try:
         checked = check_key(Secret.parse(token), account)
     except InvalidCredential:
-        return INACTIVE
-    return _described(checked) if policy.can_call(checked.actor, Level.READ) else INACTIVE
+        return None
+    return checked if policy.can_call(checked.actor, Level.READ) else None
 
 
 def _described(checked: CheckedKey) -> dict[str, Any]:

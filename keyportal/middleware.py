@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from ninja.errors import HttpError
 
 from keyportal import errors, health
 from keyportal.exceptions import Conflict
@@ -127,6 +128,8 @@ class ErrorPages:
             return errors.conflict(request, exception)
         if isinstance(exception, ValidationError):
             return errors.bad_request(request, exception)
+        if isinstance(exception, HttpError):  # a body of the API that can't be read, outside of its operations
+            return errors.api_error(exception.status_code, str(exception))
         if isinstance(exception, (RequestDataTooBig, TooManyFieldsSent)):
             return errors.too_large(request)
         return None
