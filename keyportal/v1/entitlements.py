@@ -84,5 +84,6 @@ def _flag(key: str, name: str, description: str, *, enabled: bool = True) -> dic
 
 
 def _metered(key: str, name: str, description: str, quantity: int) -> dict[str, Any]:
+    """Without a quantity where there is no limit, which the settings write as 0."""
     entitlement = {"key": key, "name": name, "description": description, "type": "metered"}
-    return entitlement | {"enabled": True, "quantity": quantity}
+    return entitlement | {"enabled": True, "quantity": quantity or None}
