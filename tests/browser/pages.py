@@ -23,6 +23,8 @@ class Place:
 
     person: str | None
     open: Open
+    # Rules of axe that the page breaks by the structure of a library, which we do not write.
+    left_out: tuple[str, ...] = ()
 
 
 def at(path: str) -> Open:
@@ -325,7 +327,8 @@ PLACES = {
     "change email": Place("olivia", at("/accounts/email/")),
     "change email, waiting": Place("rhea", change_email),
     "no account": Place("oscar", at("/settings/account/general")),
-    "API reference": Place(None, reference),
+    # Swagger UI puts buttons into the heads that fold its operations, and begins its headings at the third level.
+    "API reference": Place(None, reference, left_out=("nested-interactive", "heading-order")),
     # Errors and menus
     "not found": Place("olivia", at("/nothing/here")),
     "bad request": Place("olivia", at(f"{steps.USER_KEYS}?q=%00")),

@@ -7,6 +7,7 @@ SwaggerUIBundle({
   deepLinking: true,
   defaultModelsExpandDepth: 0,
   persistAuthorization: false,
+  syntaxHighlight: { activated: false }, // its colours are too pale to read
   validatorUrl: null,
 });
 
