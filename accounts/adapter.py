@@ -24,7 +24,7 @@ from keyportal.policy import Actor
 
 class AccountAdapter(DefaultAccountAdapter):
     error_messages: ClassVar[dict[str, Any]] = DefaultAccountAdapter.error_messages | {
-        "email_password_mismatch": (  # nosec B105
+        "email_password_mismatch": (
             "That email and password do not match, or the address is not confirmed yet. In that case we have just mailed "
             "the link again."
         ),

@@ -46,7 +46,7 @@ CHECKS: tuple[tuple[str, str, int, list[str], list[str]], ...] = (
 VARIABLES = (
     {"key": "BASE_URL", "value": "https://shop.example.com"},
     {"key": "LOGIN_USER", "value": "probe@example.com", "locked": True},
-    {"key": "LOGIN_PASSWORD", "value": "kept encrypted, read by nobody", "secret": True},  # nosec B105
+    {"key": "LOGIN_PASSWORD", "value": "kept encrypted, read by nobody", "secret": True},
 )
 
 
