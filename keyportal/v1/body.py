@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +22,9 @@ MOST_BYTES = 256 * KIB
 MOST_BYTES_OF_VARIABLES = 1024 * KIB
 DEEPEST = 100
 _CHUNK = 64 * KIB
+# What is left of a body when it is answered is taken off the line, so much of it and for so many seconds at most.
+MOST_LEFT_BYTES = 32 * 1024 * KIB
+MOST_LEFT_SECONDS = 5.0
 
 
 class BodyRefused(HttpError):
@@ -31,6 +36,7 @@ class Body:
 
     def __init__(self, request: HttpRequest, most: int) -> None:
         self._encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+        self._socket = request.META.get("gunicorn.socket")
         self._length = request.META.pop("CONTENT_LENGTH", "") or ""
         # A chunked body has no length, and Django would take it for empty; the server ends its stream by itself.
         chunked = not self._length and request.META.get("wsgi.input_terminated")
@@ -40,11 +46,12 @@ class Body:
     def read(self, size: int = -1) -> bytes:
         if self._encoding not in {"identity", "gzip"}:
             raise BodyRefused(415, "Send the body as it is, or packed with gzip.")
-        if self._length.isdecimal() and int(self._length) > self._most:
+        announced = int(self._length) if self._length.isdecimal() else 0
+        if announced > self._most:
             raise self._too_large()
         unpack = zlib.decompressobj(wbits=31) if self._encoding == "gzip" else None
         packed, parts, left = 0, [], self._most
-        while chunk := self._stream.read(_CHUNK):
+        while chunk := self._next():
             packed += len(chunk)
             try:
                 part = unpack.decompress(chunk, left + 1) if unpack else chunk
@@ -54,9 +61,18 @@ class Body:
             left -= len(part)
             if left < 0 or packed > self._most:
                 raise self._too_large()
+        if packed < announced:
+            raise self._broken_off()
         if unpack and packed and (unpack.unused_data or not unpack.eof):
             raise BodyRefused(400, "The body is not one whole gzip stream.")
         return b"".join(parts)
+
+    def _next(self) -> bytes:
+        try:
+            chunk: bytes = self._stream.read(_CHUNK)
+        except Exception:  # the client is gone, or its chunks are none: servers have exceptions of their own for that
+            raise self._broken_off() from None
+        return chunk
 
     def seekable(self) -> bool:
         """Django measures a stream that can be sought, and cuts any other off at the size of a form."""
@@ -66,8 +82,32 @@ class Body:
         """Nothing is known of the size before `read`, which has limits of its own."""
         return 0
 
+    def take_the_rest(self) -> None:
+        """Read what nobody has read, and forget it.
+
+        Most clients look for an answer when they have sent everything. A server that answers and closes before that
+        resets their connection, and they see a broken pipe in place of the answer. Where there is no socket to put a
+        time limit on, as in tests, nothing is read.
+        """
+        if self._socket is None:
+            return
+        usual, ends, left = self._socket.gettimeout(), time.monotonic() + MOST_LEFT_SECONDS, MOST_LEFT_BYTES
+        # The client may stall, be gone, or send no chunk: then the server closes.
+        with contextlib.suppress(Exception):
+            while left > 0 and (seconds := ends - time.monotonic()) > 0:
+                self._socket.settimeout(seconds)
+                taken = self._stream.read(KIB)
+                if not taken:
+                    break
+                left -= len(taken)
+        with contextlib.suppress(OSError):
+            self._socket.settimeout(usual)
+
     def close(self) -> None:
         """Django closes what it has read; the server's own stream is not ours to close."""
+
+    def _broken_off(self) -> BodyRefused:
+        return BodyRefused(400, "The body broke off before its end.")
 
     def _too_large(self) -> BodyRefused:
         return BodyRefused(413, f"The body is larger than {self._most // KIB} KiB.")
@@ -79,7 +119,11 @@ def api_bodies(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if is_api(request.path):
             variables = request.path.startswith("/v1/variables")
-            request._stream = Body(request, MOST_BYTES_OF_VARIABLES if variables else MOST_BYTES)  # type: ignore[assignment]
+            body = Body(request, MOST_BYTES_OF_VARIABLES if variables else MOST_BYTES)
+            request._stream = body  # type: ignore[assignment]
+            response = get_response(request)
+            body.take_the_rest()
+            return response
         return get_response(request)
 
     return middleware
@@ -91,6 +135,8 @@ class StrictParser(Parser):
     def parse_body(self, request: HttpRequest) -> Any:
         if request.content_type != "application/json":
             raise BodyRefused(415, "Send JSON, with Content-Type: application/json.")
+        if (request.content_params or {}).get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
+            raise BodyRefused(415, "Send JSON in UTF-8, which needs no charset.")
         return parse(request.body)
 
     def parse_querydict(self, data: MultiValueDict, list_fields: list[str], request: HttpRequest) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""A limited API, for the tests of its limits: every other test runs without. And a thread for who has to wait."""
+"""A limited API, for the tests of its limits: every other test runs without. A thread for who waits, and a real server."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import pytest
 from django.db import connections
 
 from keyportal import limits
+from tests.browser.server import Server
 
 # A quarter past the minute.
 START = datetime(2030, 1, 1, 12, 0, 15, tzinfo=UTC)
@@ -52,3 +54,20 @@ def background() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(1) as pool:
         yield pool
         pool.submit(connections.close_all)
+
+
+@pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """gunicorn, for what only a socket shows, with the demo data and without limits."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    off = {"API_REQUESTS_PER_MINUTE": "0", "API_FAILURES_PER_MINUTE": "0"}
+    server = Server.start(tmp_path_factory.mktemp("served"), shared / "demo", **off)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def key(server: Server) -> dict[str, str]:
+    """The headers of a user key that may do everything in the account of the demo."""
+    return {"Authorization": f"Bearer {server.facts['user_key']}", "X-Checkly-Account": server.account_id}
