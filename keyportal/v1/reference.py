@@ -42,6 +42,18 @@ _PHRASES = {
 _HEADERS = {"WWW-Authenticate": {401}, "Retry-After": {429, 503}}
 
 
+# Where that which an operation has made is read, changed and deleted, and what of the answer names it there.
+_GROUP = {"group_id": "$response.body#/id"}
+_MADE_AT = {
+    "/v1/variables": {"/v1/variables/{key}": {"key": "$response.body#/key"}},
+    "/v1/check-groups": {"/v1/check-groups/{group_id}": _GROUP, "/v2/check-groups/{group_id}": _GROUP},
+    "/v1/checks/{check}": {
+        "/v1/checks/{check}": {"check": "$response.body#/id"},
+        "/v1/checks/{check_type}/{check_id}": {"check_type": "$request.path.check", "check_id": "$response.body#/id"},
+    },
+}
+
+
 class ReferencePage(DocsBase):
     """Swagger UI from our own files, in our colours. Its pictures are data in its style sheet."""
 
@@ -72,6 +84,8 @@ class DescribedAPI(NinjaAPI):
         for path, item in schema["paths"].items():
             for operation in item.values():
                 _describe(path, operation)
+        for path, places in _MADE_AT.items():
+            schema["paths"][path]["post"]["responses"][201]["links"] = _links(schema["paths"], places)
         schema["components"]["securitySchemes"] = {KEY: {"type": "http", "scheme": "bearer"}}
         return schema
 
@@ -92,3 +106,12 @@ def _describe(path: str, operation: dict[str, Any]) -> None:
     for name, statuses in _HEADERS.items():
         for status in statuses & responses.keys():
             responses[status].setdefault("headers", {})[name] = {"schema": {"type": "string"}}
+
+
+def _links(paths: dict[str, Any], places: dict[str, dict[str, str]]) -> dict[str, Any]:
+    return {
+        operation["operationId"]: {"operationId": operation["operationId"], "parameters": parameters}
+        for path, parameters in places.items()
+        for method, operation in paths[path].items()
+        if method != "post"
+    }

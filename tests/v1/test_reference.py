@@ -65,3 +65,25 @@ def test_operation_ids_are_unique_and_every_schema_that_is_sent_has_an_example(d
         model = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
         shown = "example" in model or any("examples" in field for field in model["properties"].values())
         assert shown or "role" in model["properties"], operation["operationId"]
+
+
+def test_what_was_made_is_linked_to_whatever_can_be_done_with_it(document: dict[str, Any]) -> None:
+    by_id = {operation["operationId"]: name for name, operation in operations(document).items()}
+    found = {}
+    for name, operation in operations(document).items():
+        if 201 not in operation["responses"]:
+            continue
+        for link in operation["responses"][201]["links"].values():
+            target = by_id[link["operationId"]]
+            assert all(f"{{{parameter}}}" in target for parameter in link["parameters"])
+            found.setdefault(name, set()).add(target)
+    assert found == {
+        "POST /v1/variables": {f"{method} /v1/variables/{{key}}" for method in ("GET", "PUT", "DELETE")},
+        "POST /v1/checks/{check}": {
+            *("GET /v1/checks/{check}", "DELETE /v1/checks/{check}", "PUT /v1/checks/{check_type}/{check_id}")
+        },
+        "POST /v1/check-groups": {
+            *(f"{method} /v1/check-groups/{{group_id}}" for method in ("GET", "PUT", "DELETE")),
+            "PUT /v2/check-groups/{group_id}",
+        },
+    }
