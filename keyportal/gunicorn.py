@@ -21,6 +21,8 @@ timeout = 60
 graceful_timeout = 20
 # A heartbeat file on a disk can block; memory cannot. Nothing but its modification time is kept there.
 worker_tmp_dir = "/dev/shm"  # nosec B108
+# The longest that gunicorn offers: a list may be asked for by many tags.
+limit_request_line = 8190
 # A header with an underscore could pass for one with a hyphen.
 header_map = "drop"
 # The middleware counts proxies; gunicorn itself believes none.

@@ -19,7 +19,7 @@ from tests.sessions import browser_of
 pytest_plugins = ["tests.flushing", "tests.redis_server"]
 
 # requirements.txt brings the core of the tests; tests/requirements.txt brings these as well.
-HEAVY = ("hypothesis", "time_machine")
+HEAVY = ("hypothesis", "schemathesis", "time_machine")
 MISSING = [name for name in HEAVY if find_spec(name) is None]
 
 if "hypothesis" not in MISSING:

@@ -11,10 +11,10 @@ from ninja import Field, Query, Router, Schema, Status
 
 from keyportal.policy import Level
 from keyportal.v1.auth import BearerKey, account_id, actor_of
-from keyportal.v1.documents import CheckGroupOut, DocumentIn, as_sent, group_document, with_any_tag, write
+from keyportal.v1.documents import MOST_TAGS, CheckGroupOut, DocumentIn, as_sent, group_document, with_any_tag, write
 from keyportal.v1.models import CheckGroup
 from keyportal.v1.paging import Paging, paged
-from keyportal.v1.schemas import answers
+from keyportal.v1.schemas import Whole, answers
 
 router = Router(tags=["Check groups"])
 # Checkly's second version of the same resource, of which clients call one operation.
@@ -22,11 +22,11 @@ router_v2 = Router(tags=["Check groups"])
 
 
 class CheckGroupIn(DocumentIn):
-    concurrency: int = Field(default=1, ge=1, le=1000, description="How many of its checks run at once, where they run.")
+    concurrency: Whole = Field(default=1, ge=1, le=1000, description="How many of its checks run at once, where they run.")
 
 
 class CheckGroupFilters(Schema):
-    tag: list[str] = Field(default=[], description="Groups that have any of these tags.")
+    tag: list[str] = Field(default=[], max_length=MOST_TAGS, description="Groups that have any of these tags.")
     name: str = Field(default="", description="Part of the name, in any case.")
 
 

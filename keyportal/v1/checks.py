@@ -15,10 +15,10 @@ from pydantic import ConfigDict
 
 from keyportal.policy import Level
 from keyportal.v1.auth import BearerKey, account_id, actor_of
-from keyportal.v1.documents import EXAMPLE_CHECK, CheckOut, DocumentIn, as_sent, check_document, with_any_tag, write
+from keyportal.v1.documents import EXAMPLE_CHECK, MOST_TAGS, CheckOut, DocumentIn, as_sent, check_document, with_any_tag, write
 from keyportal.v1.models import Check, CheckGroup
 from keyportal.v1.paging import Paging, paged
-from keyportal.v1.schemas import answers
+from keyportal.v1.schemas import Whole, answers
 
 router = Router(tags=["Checks"])
 
@@ -43,12 +43,12 @@ class CheckType(StrEnum):
 class CheckIn(DocumentIn):
     model_config = ConfigDict(json_schema_extra={"example": EXAMPLE_CHECK})
 
-    frequency: int = Field(default=10, ge=0, le=24 * 60, description="Minutes between runs.")
-    groupId: int | None = Field(default=None, description="A check group of the same account.")
+    frequency: Whole = Field(default=10, ge=0, le=24 * 60, description="Minutes between runs.")
+    groupId: Whole | None = Field(default=None, description="A check group of the same account.")
 
 
 class CheckFilters(Schema):
-    tag: list[str] = Field(default=[], description="Checks that have any of these tags.")
+    tag: list[str] = Field(default=[], max_length=MOST_TAGS, description="Checks that have any of these tags.")
     checkType: str = ""
     search: str = Field(default="", description="Part of the name, in any case.")
     status: str = Field(default="", description="Nothing has a status here, since nothing runs: any value finds no check.")

@@ -32,6 +32,9 @@ from keyportal.v1.schemas import Line, Strict
 
 D = TypeVar("D", bound=Document)
 
+# That many a list may be asked for: each is a condition of the query, and SQLite takes no thousand of them.
+MOST_TAGS = 100
+
 # What the server alone says, so that it counts for nothing when a client sends it back; and what stands in a column.
 NOT_IN_DOCUMENT = {"id", "checkType", "created_at", "updated_at", "groupId"}
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from ninja import Field, Schema
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from keyportal.v1.models import MAX_LENGTH
 
@@ -46,6 +46,14 @@ class Strict(BaseModel):
 
 # One line of any letters: no control characters, no line or paragraph separator.
 Line = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")]
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# JSON has one kind of number: 5.0 is the integer that JSON Schema, and so our own document, takes it for.
+Whole = Annotated[int, BeforeValidator(_whole)]
 
 REFUSALS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500, 503), Error)
 BODY_REFUSALS: dict[int, Any] = dict.fromkeys((409, 413, 415), Error)

@@ -38,7 +38,12 @@ def _reachable(key: str) -> str:
 
 Key = Annotated[
     str,
-    Field(min_length=1, max_length=MAX_LENGTH, pattern=r"^[^/\x00-\x1f\x7f-\x9f\u2028\u2029]+$"),
+    Field(
+        min_length=1,
+        max_length=MAX_LENGTH,
+        pattern=r"^[^/\x00-\x1f\x7f-\x9f\u2028\u2029]+$",
+        json_schema_extra={"not": {"enum": [".", ".."]}},
+    ),
     AfterValidator(_reachable),
 ]
 
