@@ -26,7 +26,7 @@ from tests.browser.server import ROOT, Server
 from tests.proof.serving import served
 from tests.proof.test_matrix_of_keys import ROWS
 
-EXAMPLES = max(2, int(os.environ.get("PROOF_EXAMPLES", "200")) // 20)
+EXAMPLES = max(10, int(os.environ.get("PROOF_EXAMPLES", "200")) // 20)  # fewer would miss answers that are asked for
 SCHEMATHESIS = [sys.executable, "-m", "schemathesis.cli", "--config-file", "schemathesis.toml", "run", "--no-color"]
 REPORT = ["--report", "ndjson", "--report-ndjson-path", "report.ndjson"]
 
