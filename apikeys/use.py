@@ -76,6 +76,9 @@ def _giving_up_soon() -> Iterator[None]:
         finally:
             with connection.cursor() as cursor:
                 cursor.execute(f"PRAGMA busy_timeout = {usual}")
+    elif connection.in_atomic_block:
+        with transaction.atomic():  # inside somebody's own, whose later statements would have the limit as well
+            yield
     else:
         with transaction.atomic():
             with connection.cursor() as cursor:
