@@ -18,7 +18,7 @@ from accounts.models import Account, Membership
 from keyportal import policy
 from keyportal.policy import Level, Role
 from keyportal.v1.auth import BearerKey, BearerKeyOfPathAccount, account_id, actor_of
-from keyportal.v1.schemas import Strict, answers
+from keyportal.v1.schemas import Error, Strict, answers
 
 router = Router(tags=["Members"])
 
@@ -72,6 +72,10 @@ class MemberFilters(Schema):
     nextId: str = Field(default="", description="From the answer before, with the same limit and filters.")
 
 
+# 409: the person left, or was removed by somebody else, at the same moment.
+REMOVED = answers(None, 204) | {409: Error}
+
+
 class RoleChange(Strict):
     role: GrantableRole
 
@@ -102,13 +106,13 @@ def update_member(request: HttpRequest, account_id: str, user_id: str, body: Rol
     return _change_role(request, user_id, body)
 
 
-@router.delete("/me/members/{user_id}", response=answers(None, 204), auth=BearerKey(Level.READ))
+@router.delete("/me/members/{user_id}", response=REMOVED, auth=BearerKey(Level.READ))
 def remove_my_member(request: HttpRequest, user_id: str) -> Any:
     """The end of a membership, where the account's owner lets API keys manage members."""
     return _remove(request, user_id)
 
 
-@router.delete("/{account_id}/members/{user_id}", response=answers(None, 204), auth=BearerKeyOfPathAccount(Level.READ))
+@router.delete("/{account_id}/members/{user_id}", response=REMOVED, auth=BearerKeyOfPathAccount(Level.READ))
 def remove_member(request: HttpRequest, account_id: str, user_id: str) -> Any:
     """The same for one account."""
     return _remove(request, user_id)
