@@ -84,6 +84,7 @@ WHOLE: dict[str, Any] = {
     "NaN in a field of its own": lambda good: good[:-1] + b', "more": NaN}',
     "too large a number in a field of its own": lambda good: good[:-1] + b', "more": [1e999]}',
     "NUL in a field of its own": lambda good: good[:-1] + rb', "more": {"a": ["\u0000"]}}',
+    "deep in a field of its own": lambda good: good[:-1] + b', "more": ' + b"[" * 101 + b"]" * 101 + b"}",
     "a form": lambda good: b"key=A&value=b&name=c&role=READ_RUN",
 }
 
