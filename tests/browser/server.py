@@ -52,9 +52,11 @@ class Server:
     def over(cls, database_url: str, folder: Path, **environment: str) -> Self:
         """Serve a database that is there already, whose people and keys the caller knows."""
         settings = {"secret_key": secrets.token_urlsafe(50), "password": ""}
-        ours = _environment(folder, settings, port=free_port()) | {"DATABASE_URL": database_url}
+        own = {"DATABASE_URL": database_url, "STATIC_ROOT": str(folder / "static")}
+        ours = _environment(folder, settings, port=free_port()) | own
         server = cls(folder, ours | environment, facts={})
         server.manage("migrate", "-v0")  # the tests' database lacks the table of the cache
+        server.manage("collectstatic", "--noinput", "-v0")  # pages name collected files, and a fresh checkout has none
         server.serve()
         return server
 
