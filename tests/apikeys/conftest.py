@@ -13,6 +13,9 @@ from django.test import Client, RequestFactory
 
 from accounts.models import Account
 from apikeys import secret
+
+# Here, since it sets up logging anew: in the midst of a test that would take the test's own handler away.
+from keyportal.wsgi import application
 from tests.v1.conftest import clock, limited  # noqa: F401 - fixtures
 
 
@@ -35,8 +38,6 @@ Verify = Callable[..., Answer]
 
 def through_wsgi(method: str, path: str, body: bytes, headers: dict[str, str], **extra: Any) -> Answer:
     """As gunicorn asks: the application of keyportal.wsgi, whose answer is closed by the caller."""
-    from keyportal.wsgi import application
-
     environ = RequestFactory().generic(method, path, body, headers=headers, **extra).environ
     started: list[Any] = []
     answer = application(environ, lambda *arguments: started.extend(arguments))
