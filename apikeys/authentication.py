@@ -5,24 +5,26 @@ Nothing is cached, in any process, ever. Revocation, removal and a lowered role 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from apikeys.secret import MALFORMED, Secret, dummy_hash
-from apikeys.use import NOTED_EVERY
+from apikeys.usage import Outcome
+from keyportal.errors import DATABASE_AWAY
 from keyportal.exceptions import InvalidCredential
 from keyportal.policy import Actor, Role
 
-# One statement instead of the ORM: building and compiling the same look-up costs ten times the look-up itself.
-# A service key always speaks in its own account; a user key in the account that the header names. The booleans
-# are compared in SQL, so that both databases answer in the same types.
+# One statement, and past Django's layers: by the ORM the look-up takes ten times as long, and by Django's cursor, which
+# rewrites the placeholders each time, still twice as long. Both drivers keep the statement prepared.
+# A service key always speaks in its own account; a user key in the account that the header names. The booleans are
+# compared in SQL, so that both databases answer in the same types.
 _LOOK_UP = """
-SELECT k.id, k.name, k.secret_hash, k.role, k.user_id, k.account_id,
+SELECT k.name, k.secret_hash, k.role, k.user_id,
        k.revoked_at IS NOT NULL,
        k.suspended_at IS NOT NULL,
        k.expires_at IS NOT NULL AND k.expires_at <= %s,
@@ -34,43 +36,54 @@ SELECT k.id, k.name, k.secret_hash, k.role, k.user_id, k.account_id,
   LEFT JOIN accounts_membership m ON m.account_id = a.id AND m.user_id = k.user_id
  WHERE k.public_id = %s
 """
+_LOOK_UP_BY = {"sqlite": _LOOK_UP.replace("%s", "?"), "postgresql": _LOOK_UP}
 
 # Where a request names the account that a user key is to act in.
 ACCOUNT_HEADER = "X-Checkly-Account"
 
+# The last use is written at most once a minute for each key.
+NOTED_EVERY = timedelta(minutes=1)
 
-@dataclass(frozen=True, slots=True)
-class CheckedKey:
+
+class KeyRefused(InvalidCredential):
+    """A key that exists was refused: `outcome` says why, also where the caller, who has not proven the secret, is not told."""
+
+    def __init__(self, message: str, public_id: str, outcome: Outcome) -> None:
+        super().__init__(message)
+        self.public_id = public_id
+        self.outcome = outcome
+
+
+class CheckedKey(NamedTuple):
     """A key whose secret was proven and which may be used, and the Actor it makes.
 
     `actor.role` is None where the key has no access to the account that was named, for whatever reason.
     """
 
     actor: Actor
-    pk: int
     secret: Secret
     secret_hash: str
+    at: datetime
     use_is_due: bool
 
 
 def check_key(secret: Secret, account: str | None) -> CheckedKey:
     """Check the key that `Secret.from_header` has read, for the account that the account header (or the path) names, if any.
 
-    Raises InvalidCredential for everything that is no usable key. Malformed, unknown and wrong secret read the
-    same; only a caller who proved the secret is told that the key was deleted, suspended or has expired.
+    Raises InvalidCredential for everything that is no usable key, and KeyRefused where there is such a key. Malformed,
+    unknown and wrong secret read the same; only a caller who proved the secret is told that the key was deleted,
+    suspended or has expired.
     """
-    named = _account_id(account)
-    row = _look_up(secret.public_id, named)
+    now, named = timezone.now(), _account_id(account)
+    row = _look_up(secret.public_id, named, now)
     if row is None:
         secret.matches(dummy_hash())  # as slow as a wrong secret
         raise InvalidCredential(MALFORMED)
     (
-        pk,
         name,
         secret_hash,
         key_role,
         user_id,
-        key_account_id,
         is_revoked,
         is_suspended,
         is_expired,
@@ -83,20 +96,21 @@ def check_key(secret: Secret, account: str | None) -> CheckedKey:
         member_role,
     ) = row
     if not secret.matches(secret_hash):
-        raise InvalidCredential(MALFORMED)
+        raise KeyRefused(MALFORMED, secret.public_id, Outcome.WRONG_SECRET)
     if is_revoked:
-        raise InvalidCredential("This API key was deleted.")
+        raise KeyRefused("This API key was deleted.", secret.public_id, Outcome.DELETED)
     if is_suspended:
-        raise InvalidCredential("This API key is suspended. Ask the operator of this installation.")
+        message = "This API key is suspended. Ask the operator of this installation."
+        raise KeyRefused(message, secret.public_id, Outcome.SUSPENDED)
     if is_expired:
-        raise InvalidCredential("This API key has expired.")
+        raise KeyRefused("This API key has expired.", secret.public_id, Outcome.EXPIRED)
     if user_id is not None and not user_is_active:
-        raise InvalidCredential("The user of this API key is deactivated.")
+        raise KeyRefused("The user of this API key is deactivated.", secret.public_id, Outcome.DEACTIVATED)
 
+    account_id = _uuid(account_id)
     if user_id is None:
         # A service key speaks for its own account alone: the header, where there is one, must name it.
-        speaks = account is None or named == _uuid(key_account_id)
-        role = Role(key_role) if speaks else None
+        role = Role(key_role) if account is None or named == account_id else None
     elif member_role is None:
         role = None
     else:
@@ -104,32 +118,38 @@ def check_key(secret: Secret, account: str | None) -> CheckedKey:
     actor = Actor(
         via="key",
         user_id=_uuid(user_id),
-        account_id=_uuid(account_id) if role else None,
+        account_id=account_id if role else None,
         role=role,
         account_name=account_name if role else "",
         account_suspended=bool(account_suspended) if role else False,
         key_id=secret.public_id,
         name=name,
     )
-    return CheckedKey(actor, pk, secret, secret_hash, bool(use_is_due))
+    return CheckedKey(actor, secret, secret_hash, now, bool(use_is_due))
 
 
-def _look_up(public_id: str, account_id: UUID | None) -> tuple[Any, ...] | None:
-    database = connections[DEFAULT_DB_ALIAS]  # once: the proxy looks it up at each use
-    parameters: list[Any] = [now := timezone.now(), now - NOTED_EVERY, account_id]
-    if database.vendor == "sqlite":
-        parameters = [_as_text(value) for value in parameters]
-    with database.cursor() as cursor:
-        cursor.execute(_LOOK_UP, [*parameters, public_id])
-        row: tuple[Any, ...] | None = cursor.fetchone()
+def _look_up(public_id: str, account_id: UUID | None, now: datetime) -> tuple[Any, ...] | None:
+    database = connections[DEFAULT_DB_ALIAS]
+    parameters: list[Any] = [now, now - NOTED_EVERY, account_id, public_id]
+    if database.vendor == "sqlite":  # where Django keeps times and UUIDs as text
+        parameters[:2] = [str(moment.replace(tzinfo=None)) for moment in parameters[:2]]
+        parameters[2] = account_id.hex if account_id else None
+    try:
+        return _fetch(database, parameters)
+    except DATABASE_AWAY:
+        if database.in_atomic_block or database.connection is None or database.is_usable():
+            raise
+        # The connection has died since the last request: once more, on a new one.
+        database.close()
+        return _fetch(database, parameters)
+
+
+def _fetch(database: BaseDatabaseWrapper, parameters: list[Any]) -> tuple[Any, ...] | None:
+    if database.connection is None:
+        database.ensure_connection()
+    with database.wrap_database_errors:
+        row: tuple[Any, ...] | None = database.connection.execute(_LOOK_UP_BY[database.vendor], parameters).fetchone()
     return row
-
-
-def _as_text(value: datetime | UUID | None) -> str | None:
-    """As Django keeps times and UUIDs in SQLite, which compares them as text."""
-    if value is None:
-        return None
-    return value.hex if isinstance(value, UUID) else str(value.replace(tzinfo=None))
 
 
 def _account_id(text: str | None) -> UUID | None:

@@ -12,19 +12,21 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from django.db import connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 
 from apikeys.authentication import ACCOUNT_HEADER
 from apikeys.limited_check import KNOWN_FOR, check_within_limits
-from apikeys.use import after_the_answer
+from apikeys.usage import Outcome
+from apikeys.use import note_use, outcome_of_denial
 from keyportal import policy
-from keyportal.errors import DATABASE_AWAY, challenge
+from keyportal.client import Request
+from keyportal.errors import challenge
 from keyportal.exceptions import InvalidCredential, TooManyRequests
 from keyportal.policy import Actor, Denied, Level
 from keyportal.tally import Limit
@@ -50,62 +52,71 @@ def level_of(path: str) -> Level | None:
 
 @dataclass(slots=True)
 class Answer:
-    """An answer before it has the form of a server's. `done` is what is left to do when it has gone out."""
+    """An answer before it has the form of a server's."""
 
     status: HTTPStatus
     body: dict[str, Any]
-    headers: dict[str, str]
-    done: Callable[[], None] | None = None
+    headers: list[tuple[str, str]]
 
     def as_response(self) -> HttpResponse:
-        response = JsonResponse(self.body, status=self.status, headers=self.headers)
-        if self.done:
-            response._resource_closers.append(self.done)  # type: ignore[attr-defined]
-        return response
+        return JsonResponse(self.body, status=self.status, headers=dict(self.headers))
 
 
-def verify(request: HttpRequest) -> Answer:
+def verify(request: Request, path: str) -> Answer:
     """200 with the identity of the key's bearer, 401 or 403; 503 for any trouble of our own."""
     try:
-        try:
-            return _decide(request)
-        except DATABASE_AWAY:
-            # The connection may have died since the last request: once more, on a new one.
-            connection.close()
-            return _decide(request)
+        return _decide(request, path)
     except Exception:
         logger.exception("The gateway’s question could not be answered.")
         connection.close()
-        return _refused(HTTPStatus.SERVICE_UNAVAILABLE, "This can’t be answered at the moment. Try again.", "Retry-After", "5")
+        return _refused(
+            HTTPStatus.SERVICE_UNAVAILABLE, "This can’t be answered at the moment. Try again.", ("Retry-After", "5")
+        )
 
 
-def _decide(request: HttpRequest) -> Answer:
+def _decide(request: Request, path: str) -> Answer:
     try:
         checked = check_within_limits(request, request.META.get(_ACCOUNT), _UNLIMITED)
     except (InvalidCredential, TooManyRequests) as error:
-        return _refused(HTTPStatus.UNAUTHORIZED, str(error), "WWW-Authenticate", challenge(request))
-    level = level_of(request.path_info)
+        return _refused(HTTPStatus.UNAUTHORIZED, str(error), ("WWW-Authenticate", challenge(request)))
+    level = level_of(path)
     decision = policy.can_call(checked.actor, level) if level else NO_SUCH_LEVEL
-    answer = _allowed(checked.actor) if decision is True else _refused(HTTPStatus.FORBIDDEN, str(decision))
-    answer.done = after_the_answer(checked, request)
-    return answer
+    if decision is True:
+        note_use(checked, Outcome.ALLOWED, request)
+        return _allowed(checked.actor)
+    note_use(checked, outcome_of_denial(checked), request)
+    return _refused(HTTPStatus.FORBIDDEN, str(decision))
 
 
 def _allowed(actor: Actor) -> Answer:
     """The identity, in names without a hyphen: no header with an underscore can pass for one of them."""
-    identity = {
-        "account": str(actor.account_id),
-        "key": actor.key_id,
-        "kind": "user" if actor.user_id else "service",
-        "role": str(actor.role),
-        "user": str(actor.user_id or ""),
-    }
-    return Answer(HTTPStatus.OK, identity, {f"Keyportal{name.title()}": value for name, value in identity.items()})
+    account, user = str(actor.account_id), str(actor.user_id or "")
+    kind = "user" if user else "service"
+    role = str(actor.role)
+    return Answer(
+        HTTPStatus.OK,
+        {"account": account, "key": actor.key_id, "kind": kind, "role": role, "user": user},
+        [
+            ("KeyportalAccount", account),
+            ("KeyportalKey", actor.key_id),
+            ("KeyportalKind", kind),
+            ("KeyportalRole", role),
+            ("KeyportalUser", user),
+        ],
+    )
 
 
-def _refused(status: HTTPStatus, message: str, *header: str) -> Answer:
+def _refused(status: HTTPStatus, message: str, *headers: tuple[str, str]) -> Answer:
     body = {"statusCode": int(status), "error": status.phrase, "message": message}
-    return Answer(status, body, dict(zip(header[::2], header[1::2], strict=True)))
+    return Answer(status, body, [*headers])
+
+
+@dataclass(slots=True)
+class _Question:
+    """A request in front of Django, whose own takes longer to make than the key to look up."""
+
+    META: dict[str, Any]
+    rate_limit: Any = None
 
 
 class Gateway:
@@ -118,28 +129,12 @@ class Gateway:
         path = environ.get("PATH_INFO", "")
         if path != PATH and not path.startswith(f"{PATH}/"):
             return self.application(environ, start_response)
-        request = HttpRequest()
-        request.META, request.path_info = environ, path
-        answer = verify(request)
+        answer = verify(_Question(environ), path)
         body = json.dumps(answer.body).encode()
-        usual = {
-            "Content-Type": "application/json",
-            "Content-Length": str(len(body)),
-            "Cache-Control": "no-store, private",
-        }
-        start_response(f"{answer.status:d} {answer.status.phrase}", [*usual.items(), *answer.headers.items()])
-        return _Sent(body, answer.done)
-
-
-class _Sent:
-    """The body of an answer, which the server closes when it has gone out."""
-
-    def __init__(self, body: bytes, done: Callable[[], None] | None) -> None:
-        self._body, self._done = body, done
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield self._body
-
-    def close(self) -> None:
-        if self._done:
-            self._done()
+        usual = [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+            ("Cache-Control", "no-store, private"),
+        ]
+        start_response(f"{answer.status.value} {answer.status.phrase}", usual + answer.headers)
+        return [body]

@@ -15,7 +15,7 @@ app_name = "gateway"
 @login_not_required
 def verify_any_path(request: HttpRequest, rest: str = "") -> HttpResponse:
     """Whatever follows in the path is `verify`'s to read."""
-    return verify(request).as_response()
+    return verify(request, request.path_info).as_response()
 
 
 urlpatterns = [

@@ -15,7 +15,8 @@ from apikeys.authentication import ACCOUNT_HEADER, CheckedKey, check_key
 from apikeys.limited_check import api_limit, check_within_limits
 from apikeys.models import ApiKey
 from apikeys.secret import Secret
-from apikeys.use import after_the_answer
+from apikeys.usage import Outcome
+from apikeys.use import note_use, outcome_of_denial
 from keyportal import policy
 from keyportal.errors import api_error, too_many_requests, unauthorized
 from keyportal.exceptions import InvalidCredential, TooManyRequests
@@ -42,14 +43,16 @@ def introspect(request: HttpRequest) -> HttpResponse:
     try:
         policy.require(policy.can_introspect(service.actor))
     except PermissionDenied as error:
+        note_use(service, outcome_of_denial(service), request)
         return api_error(403, str(error))
+    note_use(service, Outcome.ALLOWED, request)
     if request.content_type != "application/x-www-form-urlencoded" or len(request.POST.getlist("token")) != 1:
         return api_error(400, "Send the key as the form field “token”, once.")
     token = _usable(request.POST["token"], str(service.actor.account_id))
-    answer = JsonResponse(_described(token) if token else INACTIVE)
-    for used in filter(None, (service, token)):
-        answer._resource_closers.append(after_the_answer(used, request))  # type: ignore[attr-defined]
-    return answer
+    if token is None:
+        return JsonResponse(INACTIVE)
+    note_use(token, Outcome.ALLOWED, request)
+    return JsonResponse(_described(token))
 
 
 @sensitive_variables()
@@ -63,7 +66,7 @@ def _usable(token: str, account: str) -> CheckedKey | None:
 
 
 def _described(checked: CheckedKey) -> dict[str, Any]:
-    actor, key = checked.actor, ApiKey.objects.get(pk=checked.pk)
+    actor, key = checked.actor, ApiKey.objects.get(public_id=checked.secret.public_id)
     described = {
         "active": True,
         "token_type": "Bearer",

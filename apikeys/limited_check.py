@@ -11,12 +11,14 @@ in full each time, and its first failure takes the mark away. All others wait wh
 from __future__ import annotations
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.utils import timezone
 
-from apikeys.authentication import CheckedKey, check_key
+from apikeys.authentication import CheckedKey, KeyRefused, check_key
 from apikeys.secret import Secret
+from apikeys.usage import Outcome
+from apikeys.use import note_refusal
 from keyportal import limits
-from keyportal.client import client_network
+from keyportal.client import Request, client_network
 from keyportal.exceptions import InvalidCredential, TooManyRequests
 from keyportal.tally import Limit, Standing
 
@@ -29,53 +31,69 @@ def api_limit() -> Limit:
     return Limit("keys", settings.API_REQUESTS_PER_MINUTE, KNOWN_FOR)
 
 
-def check_within_limits(request: HttpRequest, account: str | None, per_key: Limit) -> CheckedKey:
+def check_within_limits(request: Request, account: str | None, per_key: Limit) -> CheckedKey:
     """`check_key` for the key in the request's header, which is counted; also raises TooManyRequests.
 
-    `request.rate_limit` says how the key, or the address that is refused, stands.
+    `request.rate_limit` says how the key, or the address that is refused, stands. Where the limit has no number, a key
+    is only marked as known, which its address's limit needs; that costs nothing while the mark is fresh.
     """
     authorization = request.META.get("HTTP_AUTHORIZATION")
-    if not (per_key.most or _failures_limit().most):
-        return check_key(Secret.from_header(authorization), account)
-    counters = limits.counters()
+    failures = _failures_limit()
+    if not (per_key.most or failures.most):
+        return _check(Secret.from_header(authorization), account, request)
     try:
         secret = Secret.from_header(authorization)
     except InvalidCredential:
-        _refuse_failing_address(request)
-        _count_failure(request)
+        _refuse(_failing(request, failures), request)
+        _count_failure(request, failures)
         raise
-    digest = secret.digest(limits.digest_key(per_key.name))
-    standing = counters.hit(digest, per_key, only_known=True)
-    if standing:
-        _refuse_beyond(standing, request)
-    else:
-        _refuse_failing_address(request)
+    known = _hit(secret, per_key, only_known=True) if per_key.most else None
+    if known:
+        _refuse_beyond(known, secret, request)
+    elif (standing := _failing(request, failures)) and (per_key.most or not _hit(secret, per_key, only_known=True)):
+        _refuse(standing, request)
     try:
-        checked = check_key(secret, account)
-    except InvalidCredential:
-        _count_failure(request)
-        if standing:
-            counters.forget(digest)
+        checked = _check(secret, account, request)
+    except InvalidCredential as error:
+        _count_failure(request, failures)
+        if isinstance(error, KeyRefused) and error.outcome is not Outcome.WRONG_SECRET:
+            limits.counters().forget(_digest(secret, per_key))
         raise
-    if not standing:
-        _refuse_beyond(counters.hit(digest, per_key), request)
+    if not known and (per_key.most or checked.use_is_due):
+        _refuse_beyond(_hit(secret, per_key), secret, request)
     return checked
 
 
-def _refuse_beyond(standing: Standing | None, request: HttpRequest) -> None:
+def _check(secret: Secret, account: str | None, request: Request) -> CheckedKey:
+    try:
+        return check_key(secret, account)
+    except KeyRefused as error:
+        note_refusal(error.public_id, error.outcome, timezone.now(), request)
+        raise
+
+
+def _hit(secret: Secret, limit: Limit, *, only_known: bool = False) -> Standing | None:
+    return limits.counters().hit(_digest(secret, limit), limit, only_known=only_known)
+
+
+def _digest(secret: Secret, limit: Limit) -> bytes:
+    return secret.digest(limits.digest_key(limit.name))
+
+
+def _refuse_beyond(standing: Standing | None, secret: Secret, request: Request) -> None:
     if standing is None or not standing.most:
         return
     request.rate_limit = standing  # type: ignore[attr-defined]
     if not standing.passes:
+        note_refusal(secret.public_id, Outcome.TOO_MANY, timezone.now(), request)
         raise TooManyRequests(
             f"This API key may make {standing.most} requests a minute. Try again in {_seconds(standing.reset)}.", standing.reset
         )
 
 
-def _refuse_failing_address(request: HttpRequest) -> None:
-    limit = _failures_limit()
-    standing = limits.counters().look(_address(request), limit) if limit.most else None
-    if standing and not standing.passes:
+def _refuse(standing: Standing | None, request: Request) -> None:
+    """Refuse an address where too much failed."""
+    if standing:
         request.rate_limit = standing  # type: ignore[attr-defined]
         raise TooManyRequests(
             f"Too many requests without a valid API key came from this address. Try again in {_seconds(standing.reset)}.",
@@ -83,17 +101,22 @@ def _refuse_failing_address(request: HttpRequest) -> None:
         )
 
 
-def _count_failure(request: HttpRequest) -> None:
-    limit = _failures_limit()
-    if limit.most:
-        limits.counters().hit(_address(request), limit)
+def _failing(request: Request, failures: Limit) -> Standing | None:
+    """How the request's address stands, where too much failed at it."""
+    standing = limits.counters().look(_address(request), failures) if failures.most else None
+    return standing if standing and not standing.passes else None
+
+
+def _count_failure(request: Request, failures: Limit) -> None:
+    if failures.most:
+        limits.counters().hit(_address(request), failures)
 
 
 def _failures_limit() -> Limit:
     return Limit("failures", settings.API_FAILURES_PER_MINUTE)
 
 
-def _address(request: HttpRequest) -> bytes:
+def _address(request: Request) -> bytes:
     return limits.subject("failures", client_network(request))
 
 

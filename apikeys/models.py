@@ -17,6 +17,7 @@ from django.utils import timezone
 from accounts.audit import AuditEvent, event
 from accounts.models import MAX_REASON_LENGTH, ROLE_CHOICES, Account, Membership, User
 from apikeys.secret import Kind, Secret
+from apikeys.usage import Use, use_of
 from keyportal import policy
 from keyportal.exceptions import Conflict
 from keyportal.names import MAX_NAME_LENGTH, clean_name
@@ -288,6 +289,10 @@ class ApiKey(models.Model):
     @property
     def used_lately(self) -> bool:
         return self.last_used_at is not None and self.last_used_at > timezone.now() - CONFIRM_IF_USED_WITHIN
+
+    def use_of_late(self, days: int = 30) -> Use:
+        """How this key was used in the last so many days, today included."""
+        return use_of(self.public_id, days)
 
     def get_absolute_url(self) -> str:
         return self._url("key", self.public_id)

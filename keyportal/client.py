@@ -1,15 +1,22 @@
 """Who is on the other end of a request: address and program, for audit, keys and limits alike."""
 
+import functools
 import ipaddress
 import re
+from typing import Any, Protocol
 
 from django.conf import settings
-from django.http import HttpRequest
 
 MAX_CLIENT_LENGTH = 60
 
 
-def client_address(request: HttpRequest) -> str | None:
+class Request(Protocol):
+    """A request as far as this module reads it: Django's, or what stands for one in front of Django."""
+
+    META: dict[str, Any]
+
+
+def client_address(request: Request) -> str | None:
     """The IP address of the client, or None when there is none (a Unix socket).
 
     X-Forwarded-For is believed for exactly as many hops as `TRUSTED_PROXY_COUNT` says: each proxy appends the
@@ -20,6 +27,29 @@ def client_address(request: HttpRequest) -> str | None:
         hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
         if len(hops) >= settings.TRUSTED_PROXY_COUNT:  # fewer: the request came round the proxies
             seen = hops[-settings.TRUSTED_PROXY_COUNT]
+    return _canonical(seen)
+
+
+def client_network(request: Request) -> str:
+    """What limits take for one client: an IPv4 address, or the /64 of an IPv6 address, all of which one host may use.
+
+    Clients without an address count as one.
+    """
+    return network_of(client_address(request), 32, 64)
+
+
+@functools.lru_cache(4096)
+def network_of(address: str | None, v4: int, v6: int) -> str:
+    """The network of so many bits around a canonical address; "" around none, and a single address bare."""
+    if address is None:
+        return ""
+    bits = v6 if ":" in address else v4
+    return address if bits == 32 else str(ipaddress.ip_network((address, bits), strict=False))
+
+
+@functools.lru_cache(4096)
+def _canonical(seen: str) -> str | None:
+    """An address in the one spelling that it is compared in: without a zone, and IPv4 where it is that inside IPv6."""
     try:
         address = ipaddress.ip_address(seen.strip())
     except ValueError:
@@ -28,18 +58,7 @@ def client_address(request: HttpRequest) -> str | None:
     return str(mapped or address).split("%")[0]
 
 
-def client_network(request: HttpRequest) -> str:
-    """What limits take for one client: an IPv4 address, or the /64 of an IPv6 address, all of which one host may use.
-
-    Clients without an address count as one.
-    """
-    address = client_address(request)
-    if address is None or ":" not in address:
-        return address or ""
-    return str(ipaddress.ip_network((address, 64), strict=False))
-
-
-def client_name(request: HttpRequest) -> str:
+def client_name(request: Request) -> str:
     """The program's short name: "checkly-cli", "terraform", else the product of the User-Agent, such as "curl"."""
     source = request.META.get("HTTP_X_CHECKLY_SOURCE", "")
     known = {"CLI": "checkly-cli", "TF": "terraform", "go-sdk": "checkly-go-sdk"}

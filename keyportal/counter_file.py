@@ -56,9 +56,19 @@ class FileCounters:
         return tally.standing(limit, elapsed, passes=passes)
 
     def look(self, subject: bytes, limit: Limit, now: int) -> Standing:
-        with self._locked() as file:
-            _, found = _find(file, subject, now)
-        tally, elapsed = (found or Tally(0, 0, 0)).at(now)
+        """Without the lock, which would cost more than all the rest: a slot is written whole, and nothing follows from its neighbours.
+
+        A file that was replaced is noticed with the next hit.
+        """
+        with self._threads:
+            file = self._file
+            bucket = _bucket(file, subject) if file is not None else None
+        if bucket is None:
+            with self._locked() as file:
+                bucket = _bucket(file, subject)
+        slot = _slot_in(bucket, subject)
+        found = Tally(*_SLOT.unpack_from(bucket, slot)[1:]) if slot is not None else Tally(0, 0, 0)
+        tally, elapsed = found.at(now)
         return tally.standing(limit, elapsed, passes=tally.has_room(limit, elapsed))
 
     def forget(self, subject: bytes) -> None:
@@ -121,14 +131,33 @@ def _make_whole(file: int, path: Path) -> None:
 
 def _find(file: int, subject: bytes, now: int) -> tuple[int, Tally | None]:
     """Where in the file `subject` is or should be written, and its tally if it has one."""
-    start = len(_HEADER) + int.from_bytes(subject[:4], "little") % _BUCKETS * _BUCKET_SIZE
-    # What somebody has cut off at this very moment reads as empty.
-    slots = [*_SLOT.iter_unpack(os.pread(file, _BUCKET_SIZE, start).ljust(_BUCKET_SIZE, b"\0"))]
-    for number, (digest, *counts) in enumerate(slots):
-        if digest == subject:
-            return start + number * _SLOT.size, Tally(*counts)
-    oldest = min(range(_SLOTS_IN_BUCKET), key=lambda number: _worth(Tally(*slots[number][1:]), now))
+    start, bucket = _start(subject), _bucket(file, subject)
+    slot = _slot_in(bucket, subject)
+    if slot is not None:
+        return start + slot, Tally(*_SLOT.unpack_from(bucket, slot)[1:])
+    slots = [Tally(*counts) for _, *counts in _SLOT.iter_unpack(bucket)]
+    oldest = min(range(_SLOTS_IN_BUCKET), key=lambda number: _worth(slots[number], now))
     return start + oldest * _SLOT.size, None
+
+
+def _start(subject: bytes) -> int:
+    """Where in the file the bucket of `subject` begins."""
+    return len(_HEADER) + int.from_bytes(subject[:4], "little") % _BUCKETS * _BUCKET_SIZE
+
+
+def _bucket(file: int, subject: bytes) -> bytes:
+    # What somebody has cut off at this very moment reads as empty.
+    return os.pread(file, _BUCKET_SIZE, _start(subject)).ljust(_BUCKET_SIZE, b"\0")
+
+
+def _slot_in(bucket: bytes, subject: bytes) -> int | None:
+    """Where in its bucket `subject` is counted, if it is."""
+    slot = bucket.find(subject)
+    while slot % _SLOT.size:  # not at the start of a slot: -1, or bytes that look like it
+        if slot < 0:
+            return None
+        slot = bucket.find(subject, slot + 1)
+    return slot
 
 
 def _worth(tally: Tally, now: int) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import get_template
 
+from keyportal.client import Request
 from keyportal.exceptions import Conflict, TooManyRequests
 
 # What the two databases raise when they are gone, locked, or slower than their limits.
@@ -88,7 +89,7 @@ def unauthorized(request: HttpRequest, error: Exception) -> HttpResponse:
     return response
 
 
-def challenge(request: HttpRequest) -> str:
+def challenge(request: Request) -> str:
     return 'Bearer error="invalid_token"' if "HTTP_AUTHORIZATION" in request.META else "Bearer"
 
 

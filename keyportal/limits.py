@@ -81,7 +81,7 @@ class FailingOpen:
 
 def counters() -> FailingOpen:
     """The counters that the settings name, opened once in each process."""
-    place = _redis_url() or settings.LIMITS_FILE
+    place = _redis_servers() or settings.LIMITS_FILE
     if place not in _opened:
         _opened[place] = FailingOpen(_backend(place))
     return _opened[place]
@@ -124,7 +124,7 @@ def _backend(place: str | Path) -> Counters:
         return FileCounters(place)
     from keyportal.counter_redis import RedisCounters  # for those who have one: it takes a while to load
 
-    return RedisCounters(place)
+    return RedisCounters(re.split("[;,]", place)[0])  # of several servers the first is written to, as in Django
 
 
 def _open_anew() -> None:
@@ -139,16 +139,15 @@ os.register_at_fork(after_in_child=_open_anew)
 
 
 def _counts_in_file() -> bool:
-    return bool(settings.API_REQUESTS_PER_MINUTE or settings.API_FAILURES_PER_MINUTE) and _redis_url() is None
+    return bool(settings.API_REQUESTS_PER_MINUTE or settings.API_FAILURES_PER_MINUTE) and not _redis_servers()
 
 
-def _redis_url() -> str | None:
-    """The Redis of the default cache, if it is one. Of several servers the first is written to, as in Django."""
+def _redis_servers() -> str:
+    """The Redis of the default cache, if it is one: its URL, or several as the setting has them."""
     cache = settings.CACHES["default"]
     if cache["BACKEND"] != "django.core.cache.backends.redis.RedisCache":
-        return None
-    locations = cache["LOCATION"]
-    return str(re.split("[;,]", locations)[0] if isinstance(locations, str) else locations[0])
+        return ""
+    return cache["LOCATION"] if isinstance(cache["LOCATION"], str) else ",".join(cache["LOCATION"])
 
 
 def _now() -> int:

@@ -92,19 +92,6 @@ def rate_limit(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
-def after_the_answer(get_response: GetResponse) -> GetResponse:
-    """Runs what a view left in `request.after_the_answer` when the answer has gone out to the client."""
-
-    def middleware(request: HttpRequest) -> HttpResponseBase:
-        response = get_response(request)
-        if hasattr(request, "after_the_answer"):
-            # What FileResponse and its like use to close their files: WSGI servers call close() after sending.
-            response._resource_closers.append(request.after_the_answer)  # type: ignore[attr-defined]
-        return response
-
-    return middleware
-
-
 class ErrorPages:
     """Exceptions that no view has caught become the page that says what happened.
 

@@ -95,7 +95,6 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "keyportal.middleware.security_headers",
     "csp.middleware.CSPMiddleware",
-    "keyportal.middleware.after_the_answer",
     "keyportal.middleware.rate_limit",
     "keyportal.middleware.api_errors",
     "keyportal.v1.body.api_bodies",
@@ -244,6 +243,9 @@ KEY_HASH_TIME = whole_number("KEY_HASH_TIME", 1)
 KEY_HASH_PARALLELISM = whole_number("KEY_HASH_PARALLELISM", 1)
 if KEY_HASH_MEMORY_KIB < 8 * KEY_HASH_PARALLELISM:
     raise ImproperlyConfigured("KEY_HASH_MEMORY_KIB must be at least 8 times KEY_HASH_PARALLELISM: Argon2 needs that much.")
+
+# The use of keys is written by a thread of its own, a second after it.
+USE_IN_BACKGROUND = True
 
 # What clients of the API may ask. 0 is no limit.
 

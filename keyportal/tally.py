@@ -10,7 +10,6 @@ Times are whole milliseconds since 1970, so that the arithmetic is exact, here a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 MINUTE = 60_000
@@ -19,8 +18,7 @@ MINUTE = 60_000
 DIGEST_SIZE = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """At most `most` a minute for each subject, 0 for no limit. A subject is known for `kept` minutes after it passed."""
 
     name: str

@@ -18,6 +18,6 @@ STORAGES = {
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
 API_REQUESTS_PER_MINUTE = API_FAILURES_PER_MINUTE = 0
 DATABASES["default"]["CONN_MAX_AGE"] = 0
-MAIL_IN_BACKGROUND = False
+MAIL_IN_BACKGROUND = USE_IN_BACKGROUND = False
 # Each test client would read the whole folder of collected files again.
 WHITENOISE_AUTOREFRESH = True

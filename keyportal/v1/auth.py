@@ -6,13 +6,15 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from ninja.errors import HttpError
 from ninja.security.base import AuthBase
 
 from apikeys.authentication import ACCOUNT_HEADER
 from apikeys.limited_check import api_limit, check_within_limits
-from apikeys.use import after_the_answer
+from apikeys.usage import Outcome
+from apikeys.use import note_use, outcome_of_denial
 from keyportal import policy
 from keyportal.client import client_address
 from keyportal.policy import Actor, Level
@@ -46,8 +48,12 @@ class BearerKey(AuthBase):
         checked = check_within_limits(request, account, api_limit())
         actor = replace(checked.actor, address=client_address(request), request_id=request.request_id)  # type: ignore[attr-defined]
         request.actor = actor  # type: ignore[attr-defined]
-        request.after_the_answer = after_the_answer(checked, request)  # type: ignore[attr-defined]
-        self.decide(actor, request)
+        try:
+            self.decide(actor, request)
+        except (PermissionDenied, HttpError):
+            note_use(checked, outcome_of_denial(checked), request)
+            raise
+        note_use(checked, Outcome.ALLOWED, request)
         return actor
 
     def account_named(self, request: HttpRequest) -> str | None:

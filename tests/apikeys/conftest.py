@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import pytest
-from django.core.signals import request_finished
-from django.db import close_old_connections, connection
 from django.test import Client, RequestFactory
 
 from accounts.models import Account
-from apikeys import secret
+from apikeys import secret, use
 
 # Here, since it sets up logging anew: in the midst of a test that would take the test's own handler away.
 from keyportal.wsgi import application
@@ -23,8 +22,6 @@ class Answer(NamedTuple):
     status: int
     headers: list[tuple[str, str]]
     body: bytes
-    # What the server calls when the answer has gone out.
-    close: Callable[[], None]
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -37,30 +34,18 @@ Verify = Callable[..., Answer]
 
 
 def through_wsgi(method: str, path: str, body: bytes, headers: dict[str, str], **extra: Any) -> Answer:
-    """As gunicorn asks: the application of keyportal.wsgi, whose answer is closed by the caller."""
+    """As gunicorn asks: the application of keyportal.wsgi."""
     environ = RequestFactory().generic(method, path, body, headers=headers, **extra).environ
     started: list[Any] = []
     answer = application(environ, lambda *arguments: started.extend(arguments))
     status, answered = started
-    return Answer(int(status.split()[0]), answered, b"".join(answer), lambda: _close(answer))
-
-
-def _close(answer: Any) -> None:
-    """As the server does. What Django does then about connections would end a test's transaction, as its client knows."""
-    if not connection.in_atomic_block:
-        answer.close()
-        return
-    request_finished.disconnect(close_old_connections)
-    try:
-        answer.close()
-    finally:
-        request_finished.connect(close_old_connections)
+    return Answer(int(status.split()[0]), answered, b"".join(answer))
 
 
 def through_urls(method: str, path: str, body: bytes, headers: dict[str, str], **extra: Any) -> Answer:
     """As a server without our WSGI application would: Django's own, middleware and all."""
     answer = Client().generic(method, path, body, headers=headers, **extra)
-    return Answer(answer.status_code, list(answer.items()), answer.content, lambda: None)
+    return Answer(answer.status_code, list(answer.items()), answer.content)
 
 
 def asking(door: Callable[..., Answer]) -> Verify:
@@ -72,19 +57,15 @@ def asking(door: Callable[..., Answer]) -> Verify:
         method: str = "GET",
         body: bytes = b"",
         headers: dict[str, str] | None = None,
-        close: bool = True,
         **extra: Any,
     ) -> Answer:
-        """Ask at `/gateway/verify` + `path`; `close` as the server does when the answer has gone out."""
+        """Ask at `/gateway/verify` + `path`."""
         sent = dict(headers or {})
         if key is not None:
             sent["Authorization"] = f"Bearer {key}"
         if account is not None:
             sent["X-Checkly-Account"] = str(getattr(account, "pk", account))
-        answer = door(method, f"/gateway/verify{path}", body, sent, **extra)
-        if close:
-            answer.close()
-        return answer
+        return door(method, f"/gateway/verify{path}", body, sent, **extra)
 
     return verify
 
@@ -102,9 +83,22 @@ def verify_by_wsgi() -> Verify:
 
 @pytest.fixture
 def higher_cost(settings: Any) -> Iterator[Callable[[], None]]:
+    def read_anew() -> None:
+        secret._hasher.cache_clear()
+        secret._parameters.cache_clear()
+
     def raise_it() -> None:
         settings.KEY_HASH_TIME = 2
-        secret._hasher.cache_clear()
+        read_anew()
 
     yield raise_it
-    secret._hasher.cache_clear()
+    read_anew()
+
+
+@contextmanager
+def written_later() -> Iterator[None]:
+    """Inside, the use of keys is noted as in a server; at the end it is written, as there by a thread."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(use.Recorder, "wake", lambda self: None)
+        yield
+    use.recorder.write()

@@ -41,3 +41,9 @@ def _in_place_of_the_usual(changes: dict[str, Any]) -> Iterator[BaseDatabaseWrap
     finally:
         other.close()
         connections["default"] = usual
+
+
+def connection_parameters() -> dict[str, Any]:
+    """What a connection of one's own to the tests' PostgreSQL is made with."""
+    parameters = connection.get_connection_params()
+    return {name: parameters[name] for name in ("dbname", "user", "password", "host", "port") if parameters.get(name)}

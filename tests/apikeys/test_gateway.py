@@ -6,14 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from accounts.access import operator_at_shell, person
 from keyportal.policy import GRANTABLE_ROLES, Role
 from tests import factories
 from tests.apikeys.conftest import Verify
 from tests.apikeys.test_key_check import unknown_key
+from tests.statements import statements
 
 LEVELS = ("", "/read", "/run", "/write", "/admin")
 TABLE = """
@@ -273,8 +272,8 @@ def test_a_session_opens_nothing(cast: factories.Cast, signed_in: Any) -> None:
 
 def test_it_costs_one_query(cast: factories.Cast, verify_by_wsgi: Verify) -> None:
     key = factories.user_key(cast.rob)[1]
-    verify_by_wsgi("", key, cast.acme)  # notes the use
-    with CaptureQueriesContext(connection) as queries:
+    verify_by_wsgi("", key, cast.acme)
+    with statements() as queries:
         assert verify_by_wsgi("/admin", key, cast.acme).status == 403
         assert verify_by_wsgi("", "garbage").status == 401
     assert len(queries) == 1

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import logging
-import sqlite3
-import time
 from collections.abc import Callable
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import time_machine
-from argon2 import PasswordHasher
-from django.conf import settings as django_settings
-from django.core.handlers.wsgi import WSGIHandler
-from django.db import connection
 from django.http import HttpResponse
-from django.test import RequestFactory
-from django.test.utils import CaptureQueriesContext
 
 from accounts.access import person
 from apikeys import secret
 from apikeys.models import ApiKey
+from apikeys.use import LastUse, Recorder
 from keyportal.policy import Role
 from tests import factories
-from tests.apikeys.databases import database_away, database_in_a_file
+from tests.apikeys.conftest import written_later
+from tests.apikeys.databases import database_away
+from tests.statements import statements
 
 ME = "/v1/accounts/me"
 Call = Callable[..., Any]
@@ -37,13 +28,13 @@ Call = Callable[..., Any]
 def verifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows by one with each Argon2 verification."""
     done: list[str] = []
-    verify = PasswordHasher.verify
+    verify = secret.verify_secret
 
-    def counting(self: PasswordHasher, hash: str | bytes, password: str | bytes) -> bool:
+    def counting(*arguments: Any) -> bool:
         done.append("once")
-        return verify(self, hash, password)
+        return verify(*arguments)
 
-    monkeypatch.setattr(PasswordHasher, "verify", counting)
+    monkeypatch.setattr(secret, "verify_secret", counting)
     return done
 
 
@@ -63,16 +54,16 @@ def answered(response: HttpResponse) -> tuple[int, dict[str, str], bytes]:
 
 def test_a_request_with_a_key_costs_one_query(cast: factories.Cast, call_api: Call) -> None:
     for key in (factories.user_key(cast.rob)[1], factories.service_key(cast.acme)[1]):
-        call_api(ME, key, cast.acme)  # notes the use
-        with CaptureQueriesContext(connection) as queries:
+        call_api(ME, key, cast.acme)
+        with statements() as queries:
             assert call_api(ME, key, cast.acme).status_code == 200
-        assert len(queries) == 1, [query["sql"] for query in queries]
+        assert len(queries) == 1, queries
 
 
 def test_a_refusal_costs_at_most_one_query_and_is_nowhere_noted(cast: factories.Cast, call_api: Call) -> None:
     row, key = factories.user_key(cast.rob)
     for wrong in (factories.another_secret_of(key), unknown_key()):
-        with CaptureQueriesContext(connection) as queries:
+        with statements() as queries:
             assert call_api(ME, wrong, cast.acme).status_code == 401
         assert len(queries) == 1
     row.refresh_from_db()
@@ -90,13 +81,11 @@ def test_every_key_that_parses_costs_one_verification(cast: factories.Cast, call
         assert verifications == ["once"], credential[:15]
 
 
-def test_what_does_not_parse_costs_neither_query_nor_verification(
-    db: None, call_api: Call, verifications: list[str], django_assert_num_queries: Any
-) -> None:
-    with django_assert_num_queries(0):
+def test_what_does_not_parse_costs_neither_query_nor_verification(db: None, call_api: Call, verifications: list[str]) -> None:
+    with statements() as queries:
         for credential in ("", "x", "cu_", unknown_key()[:-1], unknown_key()[:-1] + "!", "sk_" + "0" * 62):
             assert call_api(ME, credential).status_code == 401
-    assert verifications == []
+    assert (queries, verifications) == ([], [])
 
 
 # One refusal
@@ -200,41 +189,30 @@ def test_a_deleted_key_is_never_hashed_again(cast: factories.Cast, call_api: Cal
     assert row.secret_hash == old
 
 
-@pytest.mark.django_db(transaction=True)
 def test_a_key_deleted_between_answer_and_renewal_keeps_its_hash(
-    cast: factories.Cast, higher_cost: Callable[[], None], caplog: pytest.LogCaptureFixture
+    cast: factories.Cast, call_api: Call, higher_cost: Callable[[], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     row, key = factories.user_key(cast.rob)
     old = row.secret_hash
     higher_cost()
-    _, close = ask_the_server(key, cast.acme.pk)
-    row.revoke(by=person(cast.rob))
-    close()
+    with written_later():
+        assert call_api(ME, key, cast.acme).status_code == 200
+        row.revoke(by=person(cast.rob))
     row.refresh_from_db()
     assert row.secret_hash == old
     # Passed over by the statement itself: the database's own guard against it was not needed.
-    assert "not hashed again" not in caplog.text
+    assert "could not be written" not in caplog.text
 
 
 # The record of use
 
 
-def ask_the_server(key: str, account_id: object) -> tuple[str, Callable[[], None]]:
-    """Ask as a WSGI server does: the status when the whole body has been read, and what the server calls after."""
-    environ = RequestFactory().get(ME, headers={"Authorization": f"Bearer {key}", "X-Checkly-Account": str(account_id)}).environ
-    statuses: list[str] = []
-    answer = WSGIHandler()(environ, lambda status, headers: statuses.append(status))
-    b"".join(answer)
-    return statuses[0], answer.close  # type: ignore[attr-defined,no-any-return]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_use_is_noted_after_the_answer_has_gone_out(cast: factories.Cast) -> None:
+def test_the_use_is_not_written_by_the_request(cast: factories.Cast, call_api: Call) -> None:
     row, key = factories.user_key(cast.rob)
-    status, close = ask_the_server(key, cast.acme.pk)
-    row.refresh_from_db()
-    assert (status, row.last_used_at) == ("200 OK", None)
-    close()
+    with written_later():
+        assert call_api(ME, key, cast.acme).status_code == 200
+        row.refresh_from_db()
+        assert row.last_used_at is None
     row.refresh_from_db()
     assert row.last_used_at is not None
 
@@ -256,14 +234,14 @@ def test_the_use_is_noted_with_address_and_client_once_a_minute(cast: factories.
     assert use(60, "2001:db8::1", "Terraform/1") == (start + timedelta(seconds=60), "2001:db8::1", "Terraform")
 
 
-@pytest.mark.django_db(transaction=True)
-def test_two_requests_at_once_note_one_use(cast: factories.Cast) -> None:
-    row, key = factories.user_key(cast.rob)
-    closings = [ask_the_server(key, cast.acme.pk)[1] for _ in range(2)]
-    start = datetime.now(UTC)
-    for seconds, close in zip((1, 30), closings, strict=True):
-        with time_machine.travel(start + timedelta(seconds=seconds), tick=False):
-            close()
+def test_two_workers_that_note_one_use_at_once_write_it_once(cast: factories.Cast) -> None:
+    row = factories.user_key(cast.rob)[0]
+    start = datetime(2030, 1, 1, 12, tzinfo=UTC)
+    workers = [Recorder(), Recorder()]
+    for seconds, worker in zip((1, 30), workers, strict=True):
+        worker.set_last_use(row.public_id, LastUse(start + timedelta(seconds=seconds), "192.0.2.1", "curl"))
+    for worker in workers:
+        worker.write()
     row.refresh_from_db()
     assert row.last_used_at == start + timedelta(seconds=1)
 
@@ -291,71 +269,6 @@ def test_a_key_without_the_right_is_noted_too(cast: factories.Cast, call_api: Ca
     assert call_api(ME, key, cast.globex).status_code == 403
     row.refresh_from_db()
     assert row.last_used_at is not None
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_locked_sqlite_neither_fails_nor_delays_the_request(
-    call_api: Call, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    if connection.vendor != "sqlite":
-        pytest.skip("SQLite locks the whole file; PostgreSQL has a test of its own")
-    with database_in_a_file(tmp_path / "copy.sqlite3"):
-        cast = factories.make_cast()
-        row, key = factories.user_key(cast.rob)
-        with closing(sqlite3.connect(tmp_path / "copy.sqlite3", isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            assert_served_at_once(call_api, key, cast, caplog)
-            row.refresh_from_db()
-            assert row.last_used_at is None
-            other.execute("ROLLBACK")
-        assert call_api(ME, key, cast.acme).status_code == 200
-        row.refresh_from_db()
-        assert row.last_used_at is not None
-
-
-@pytest.mark.postgres
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("lock", ["SELECT 1 FROM apikeys_apikey FOR UPDATE", "LOCK TABLE apikeys_apikey IN EXCLUSIVE MODE"])
-def test_a_locked_postgresql_neither_fails_nor_delays_the_request(
-    cast: factories.Cast, call_api: Call, lock: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    row, key = factories.user_key(cast.rob)
-    with psycopg.connect(**_connection_parameters()) as other:
-        other.execute(lock)
-        assert_served_at_once(call_api, key, cast, caplog)
-        row.refresh_from_db()
-        assert row.last_used_at is None
-        other.rollback()
-    assert call_api(ME, key, cast.acme).status_code == 200
-    row.refresh_from_db()
-    assert row.last_used_at is not None
-
-
-def _connection_parameters() -> dict[str, Any]:
-    parameters = connection.get_connection_params()
-    return {name: parameters[name] for name in ("dbname", "user", "password", "host", "port") if parameters.get(name)}
-
-
-def assert_served_at_once(call_api: Call, key: str, cast: factories.Cast, caplog: pytest.LogCaptureFixture) -> None:
-    started = time.monotonic()
-    with caplog.at_level(logging.WARNING, "apikeys.use"):
-        response = call_api(ME, key, cast.acme)
-    assert response.status_code == 200
-    assert time.monotonic() - started < 1
-    assert "was not recorded" in caplog.text
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_usual_patience_is_back_after_a_use_was_noted(cast: factories.Cast, call_api: Call) -> None:
-    """Fifty milliseconds are for the record of use alone; the next request writes with its own patience."""
-    call_api(ME, factories.user_key(cast.rob)[1], cast.acme)
-    with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute("PRAGMA busy_timeout")
-            assert cursor.fetchone() == (django_settings.DATABASES["default"]["OPTIONS"]["timeout"] * 1000,)
-        else:
-            cursor.execute("SHOW lock_timeout")
-            assert cursor.fetchone() != ("50ms",)
 
 
 # A database that does not answer

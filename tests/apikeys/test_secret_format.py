@@ -14,9 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -26,6 +24,7 @@ from apikeys.models import ApiKey
 from apikeys.secret import Kind, Secret, checksum
 from keyportal.exceptions import InvalidCredential
 from tests import factories
+from tests.statements import statements
 
 ME = "/v1/accounts/me"
 ZEROS = "sv_000000000000_" + 43 * "0" + "2vhQCY"
@@ -236,7 +235,7 @@ def malformed_headers(good: str) -> dict[str, str]:
 @pytest.mark.parametrize("what", malformed_headers(ZEROS))
 def test_a_header_that_is_not_one_key_is_refused_without_a_query(cast: factories.Cast, client: Client, what: str) -> None:
     good = factories.service_key(cast.acme)[1]
-    with CaptureQueriesContext(connection) as queries:
+    with statements() as queries:
         response = client.get(ME, headers={"Authorization": malformed_headers(good)[what]})
     assert (response.status_code, len(queries)) == (401, 0)
     assert response.json()["message"] == "Bad Token"
@@ -267,7 +266,7 @@ def test_a_key_in_query_cookie_form_or_another_header_is_no_key(cast: factories.
 @hypothesis_settings(deadline=None, max_examples=50)
 @given(text=st.one_of(keys.map(lambda key: key[:-1]), keys.map(lambda key: key + "0"), st.text(BASE62 + "_ ,=", max_size=80)))
 def test_what_fails_the_checksum_never_reaches_the_database(text: str) -> None:
-    with CaptureQueriesContext(connection) as queries:
+    with statements() as queries:
         assert Client().get(ME, headers={"Authorization": f"Bearer {text}"}).status_code == 401
     assert len(queries) == 0
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from keyportal import encryption
 from keyportal.policy import Role
@@ -17,6 +16,7 @@ from keyportal.v1.documents import write
 from keyportal.v1.models import Check, CheckGroup, Variable
 from tests import factories
 from tests.proof.test_matrix_of_keys import ROWS
+from tests.statements import statements
 
 MANY = 10_000
 LISTS = [row for row in ROWS if row[1] == "GET" and "{" not in row[2] and row[3] != "public"]
@@ -44,7 +44,7 @@ def test_each_list_costs_the_same_number_of_queries_whatever_is_in_it(
     costs = []
     for more in (1, 40):
         fill_all(cast, more)
-        with CaptureQueriesContext(connection) as queries:
+        with statements() as queries:
             assert ask(row[2]).status_code == 200
         costs.append(len(queries))
     assert costs[0] == costs[1] <= 4
@@ -68,7 +68,7 @@ def test_a_page_of_ten_thousand_opens_what_it_shows_and_no_more(
     monkeypatch.setattr(encryption, "decrypt", lambda token: opened.append(token) or real(token))
     for page in (1, MANY // 200, MANY // 100):
         opened.clear()
-        with CaptureQueriesContext(connection) as queries:
+        with statements() as queries:
             answer = ask(f"{path}{'&' if '?' in path else '?'}limit=100&page={page}")
         assert len(answer.json()) == len(opened) == 100
         assert answer["Content-Range"] == f"{(page - 1) * 100}-{page * 100 - 1}/{MANY}"

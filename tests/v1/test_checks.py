@@ -7,12 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from keyportal.policy import Role
 from tests import factories
+from tests.statements import statements
 
 Call = Callable[..., Any]
 CHECKS = "/v1/checks"
@@ -135,9 +134,9 @@ def test_a_user_key_sees_the_checks_of_the_account_that_the_header_names(
 
 
 def test_the_list_costs_three_queries_whatever_its_length(call_api: Call, key: str) -> None:
-    call_api(CHECKS, key)  # notes the use
+    call_api(CHECKS, key)
     for limit in (1, 23):
-        with CaptureQueriesContext(connection) as queries:
+        with statements() as queries:
             names(call_api(f"{CHECKS}?limit={limit}", key))
         assert len(queries) == 3
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from tests import factories
+from tests.statements import statements
 
 pytestmark = pytest.mark.usefixtures("limited")
 
@@ -31,9 +30,9 @@ def test_an_address_that_fails_too_often_is_refused_before_the_database_is_asked
     unknown = factories.another_secret_of(factories.service_key(cast.acme)[1])
     for _ in range(FAILURES):
         assert call_api(ME, unknown).status_code == 401
-    with CaptureQueriesContext(connection) as queries:
+    with statements() as queries:
         refused = call_api(ME, unknown)
-    assert list(queries) == []
+    assert queries == []
     assert (refused.status_code, rate_limit(refused)) == (429, ("3", "0", "65"))
     assert refused["Retry-After"] == "65"
     assert refused.json()["message"] == (
