@@ -21,6 +21,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.access import PageRequest, as_member, as_oneself, membership_used_last, require_fresh
 from accounts.audit import AuditEvent
 from accounts.models import Account
+from apikeys.chart import chart_of
 from apikeys.forms import DeleteKeyForm, ServiceKeyForm, UserKeyForm
 from apikeys.listing import list_keys
 from apikeys.models import AlreadyShown, ApiKey, ApiKeyQuerySet
@@ -201,8 +202,11 @@ def _already_shown(request: PageRequest, key: ApiKey) -> HttpResponse:
 
 def _key_page(request: PageRequest, key: ApiKey) -> Context:
     history = AuditEvent.objects.filter(target_type="key", target_id=key.public_id)[:50]
+    use = key.use_of_late()
     return {
         "key": key,
+        "use": use,
+        "chart": chart_of(use),
         "events": [
             {
                 "at": e.at,

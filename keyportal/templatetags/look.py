@@ -96,6 +96,12 @@ def moment(value: dt.datetime | None) -> str:
 
 
 @register.filter
+def count(value: int) -> str:
+    """A number with its thousands apart: 12,345."""
+    return f"{value:,}"
+
+
+@register.filter
 def initials(value: object) -> str:
     """One or two capitals for the avatar of a name or an email address."""
     words = str(value).partition("@")[0].replace(".", " ").split() or ["?"]
