@@ -222,7 +222,7 @@ def _remember_what_is_generated(monkeypatch: pytest.MonkeyPatch, hunt: Hunt) -> 
 
 
 def _in_the_verification(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(argon2._password_hasher, "verify_secret", _boom)
+    patch.setattr(secret, "verify_secret", _boom)
 
 
 def _in_the_look_up(patch: pytest.MonkeyPatch) -> None:
