@@ -7,11 +7,12 @@ TEST_READY := $(VENV)/.test-ready
 CLIENTS := .clients
 CLI_READY := $(CLIENTS)/.cli-ready
 TAP_READY := $(CLIENTS)/.tap-ready
+GATEWAYS_READY := $(VENV)/.gateways-ready
 
-.PHONY: help run test test-clients check format clean
+.PHONY: help run test test-clients test-gateways check format clean
 
 help: ## Show what there is to make
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(RUN_READY) ## Set up, fill with demo data and serve on http://127.0.0.1:8000 (PORT=… wins)
 	@$(BIN)/python manage.py quickstart
@@ -21,6 +22,9 @@ test: $(TEST_READY) ## Run all tests (ARGS="-k name" to choose, DATABASE_URL=pos
 
 test-clients: $(TEST_READY) $(CLI_READY) $(TAP_READY) ## Run Checkly's own clients against a live server (needs npm)
 	@env -u DATABASE_URL $(BIN)/python -m pytest -n 2 --dist loadfile tests/clients $(ARGS)
+
+test-gateways: $(TEST_READY) $(GATEWAYS_READY) ## Run the recipes of docs/gateways in nginx, Caddy, Traefik and Envoy
+	@env -u DATABASE_URL $(BIN)/python -m pytest -n 2 --dist loadfile tests/gateways $(ARGS)
 
 check: $(TEST_READY) ## Lint, format, types, import rules, templates, migrations, deployment settings
 	$(BIN)/ruff check .
@@ -53,6 +57,11 @@ $(RUN_READY): requirements.txt | $(BIN)/python
 $(TEST_READY): requirements.txt tests/requirements.txt | $(BIN)/python
 	@echo "Installing what the tests need…"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+$(GATEWAYS_READY): tests/gateways/requirements.txt | $(TEST_READY)
+	@echo "Installing Caddy, Traefik and Envoy…"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 $(CLI_READY): tests/clients/package.json
