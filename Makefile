@@ -5,11 +5,13 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 TEST_READY := $(VENV)/.test-ready
 CLIENTS := .clients
+BENCH_VENV := .bench
+BENCH_READY := $(BENCH_VENV)/.ready
 CLI_READY := $(CLIENTS)/.cli-ready
 TAP_READY := $(CLIENTS)/.tap-ready
 GATEWAYS_READY := $(VENV)/.gateways-ready
 
-.PHONY: help run test test-clients test-gateways check format clean
+.PHONY: help run test test-clients test-gateways bench soak check format clean
 
 help: ## Show what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +27,12 @@ test-clients: $(TEST_READY) $(CLI_READY) $(TAP_READY) ## Run Checkly's own clien
 
 test-gateways: $(TEST_READY) $(GATEWAYS_READY) ## Run the recipes of docs/gateways in nginx, Caddy, Traefik and Envoy
 	@env -u DATABASE_URL $(BIN)/python -m pytest -n 2 --dist loadfile tests/gateways $(ARGS)
+
+bench: $(BENCH_READY) ## Measure the check of keys beside what others offer (BENCH=short, ARGS="--only http"; wants wrk and nginx)
+	@$(BENCH_VENV)/bin/python -m tests.benchmarks $(ARGS)
+
+soak: $(BENCH_READY) ## Ten minutes at 70 % of the most it can do, on each database (SOAK_SECONDS=…)
+	@$(BENCH_VENV)/bin/python -m tests.benchmarks --only soak $(ARGS)
 
 check: $(TEST_READY) ## Lint, format, types, import rules, templates, migrations, deployment settings
 	$(BIN)/ruff check .
@@ -43,7 +51,7 @@ format: $(TEST_READY) ## Bring code and templates into form
 	$(BIN)/djlint --reformat --quiet templates || true
 
 clean: ## Remove the virtual environment and local data (.env stays)
-	rm -rf $(VENV) $(CLIENTS) .data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(CLIENTS) $(BENCH_VENV) .data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "KeyPortal needs Python 3.11 or newer.")'
@@ -62,6 +70,13 @@ $(TEST_READY): requirements.txt tests/requirements.txt | $(BIN)/python
 $(GATEWAYS_READY): tests/gateways/requirements.txt | $(TEST_READY)
 	@echo "Installing Caddy, Traefik and Envoy…"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(BENCH_READY): requirements.txt tests/benchmarks/requirements.txt
+	@echo "Installing what KeyPortal is measured against…"
+	@$(PYTHON) -m venv $(BENCH_VENV)
+	@sed '/^# The core of the tests/,$$d' requirements.txt | cat - tests/benchmarks/requirements.txt \
+	  | $(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check -r /dev/stdin
 	@touch $@
 
 $(CLI_READY): tests/clients/package.json
