@@ -18,7 +18,7 @@ from django.db import connection
 from tests.benchmarks import contenders
 from tests.benchmarks.contenders import BY_NAME, ME, VERIFY, Contender
 from tests.benchmarks.databases import POSTGRES, Setup
-from tests.benchmarks.http import answer
+from tests.benchmarks.http import SECONDS, answer
 from tests.benchmarks.process import Caller, Wrong, used_just_now
 from tests.benchmarks.rounds import Figure, interleaved, ratio
 from tests.benchmarks.seed import Asked
@@ -121,7 +121,7 @@ def _count_log_lines(server: Server, contender: Contender, kind: str, bad: list[
 
 def _good_beside_bad(setup: Setup, port: int) -> None:
     """The p99 of good keys, alone and with as many connections of a flood beside them, one worker, all flat out."""
-    seconds, rounds = (1, 1) if setup.short else (2, 3)
+    rounds = 1 if setup.short else 3
     gateway = BY_NAME[VERIFY]
     good = Wrk.of(setup.folder, port, [gateway], setup.asked)
     for kind, (spoil, _) in KINDS.items():
@@ -129,9 +129,9 @@ def _good_beside_bad(setup: Setup, port: int) -> None:
         ratios, beside = [], 0.0
         for _ in range(rounds):
             used_just_now(setup.asked)
-            quiet = good.run(seconds, BESIDE)
-            flood = bad.start(seconds + 1, BESIDE)
-            disturbed = good.run(seconds, BESIDE)
+            quiet = good.run(SECONDS, BESIDE)
+            flood = bad.start(SECONDS + 1, BESIDE)
+            disturbed = good.run(SECONDS, BESIDE)
             flooded = outcome(flood)
             if quiet.refused or disturbed.refused or quiet.broken or disturbed.broken:
                 raise Wrong(f"Good keys were refused beside {kind}.")

@@ -19,6 +19,7 @@ from tests.benchmarks.table import say
 from tests.benchmarks.wrk import MISSING, Wrk
 
 CONNECTIONS = 8  # for each worker
+SECONDS = 1  # of load for one contender in a round
 # Slow by far, as every whole run shows. Their answers are proven all the same.
 LEFT_OUT_WHEN_SHORT = [one.name for one in ALL if one.kind == "password" or "oauth" in one.path or "introspect" in one.path]
 
@@ -44,9 +45,9 @@ def _measure(setup: Setup, workers: int) -> None:
             for contender, port in ports.items()
             if not setup.short or contender.name not in LEFT_OUT_WHEN_SHORT
         }
-        seconds, rounds = (1, 1) if setup.short else (2, 3)
+        rounds = 1 if setup.short else 4
         bursts = {
-            name: lambda name=name, load=load: rate(name, load, seconds, CONNECTIONS * workers) for name, load in loads.items()
+            name: lambda name=name, load=load: rate(name, load, SECONDS, CONNECTIONS * workers) for name, load in loads.items()
         }
         samples = interleaved(bursts, rounds, lambda: used_just_now(setup.asked))
     _report(setup, workers, samples)
