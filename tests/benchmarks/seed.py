@@ -34,6 +34,9 @@ def fill(number: int, asked: int = 1000, *, peers: bool = True) -> list[Asked]:
     step = max(1, number // asked)
     people = min(number, PEOPLE_AT_MOST)
     asked_for = [_asked(i) | _place(i, number, people) for i in range(step, number + 1, step)][:asked]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET statement_timeout = 0")  # the product's is for requests
     _keep(asked_for)
     _multiply_people(people, max(1, number // KEYS_IN_AN_ACCOUNT))
     _multiply_keys(number, people)
@@ -41,8 +44,12 @@ def fill(number: int, asked: int = 1000, *, peers: bool = True) -> list[Asked]:
         _multiply_peers(number, people, asked_for)
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE bench_asked")
-        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)" if connection.vendor == "sqlite" else "SELECT 1")
-        cursor.execute("ANALYZE" if connection.vendor == "sqlite" else "VACUUM ANALYZE")
+        if connection.vendor == "sqlite":
+            tidy = ("PRAGMA wal_checkpoint(TRUNCATE)", "ANALYZE")
+        else:
+            tidy = ("VACUUM ANALYZE", "RESET statement_timeout")
+        for statement in tidy:
+            cursor.execute(statement)
     print(f"{number:,} keys in {time.monotonic() - started:.0f} s", flush=True)
     return asked_for
 
