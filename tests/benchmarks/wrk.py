@@ -42,7 +42,7 @@ class Load:
 
     @property
     def rate(self) -> float:
-        return self.requests / self.seconds
+        return max(1, self.requests) / self.seconds  # a machine that stood still for a second is no reason to stop
 
 
 @dataclass(frozen=True)
