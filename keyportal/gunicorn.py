@@ -14,7 +14,8 @@ except ImproperlyConfigured as error:
 
 bind = f"{settings.BIND}:{settings.PORT}"
 workers = settings.WEB_WORKERS
-worker_class = "gthread"
+worker_class = "keyportal.worker.Worker"
+logger_class = "keyportal.worker.QuietLogger"
 threads = settings.WEB_THREADS
 keepalive = 75
 timeout = 60
@@ -23,6 +24,8 @@ graceful_timeout = 20
 worker_tmp_dir = "/dev/shm"  # nosec B108
 # The longest that gunicorn offers: a list may be asked for by many tags.
 limit_request_line = 8190
+# The parser that the tests have tried, whatever else is installed.
+http_parser = "python"
 # A header with an underscore could pass for one with a hyphen.
 header_map = "drop"
 # The middleware counts proxies; gunicorn itself believes none.

@@ -1,0 +1,227 @@
+"""gunicorn's worker with threads, made to wait for nobody without end, and quick where gateways ask.
+
+A thread is busy with one request at a time, and a client that sends half of one would keep it for ever. So heads are
+read in the worker's loop, which waits for thousands at once, and a thread's own reading and writing end in time.
+
+The gateways' question is answered in the loop itself: it is one look-up and a few hundred bytes, and handing it to a
+thread and back costs more than the answer. All else, which may take its time, is for the threads.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+import time
+from collections import deque
+from functools import partial
+from selectors import EVENT_READ
+from typing import Any
+
+from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+# How long a head may take to arrive, and then the rest of its request; and how long an answer may take to be fetched.
+HEAD_SECONDS = 20
+REQUEST_SECONDS = 30
+# How long a connection that is closed on our side waits for the client to close its own, lest the answer be cut off.
+LINGER_SECONDS = 2
+_CHUNK = 64 * 1024
+_HAS_BODY = (b"\ncontent-length", b"\ntransfer-encoding", b"\nexpect")
+
+
+class QuietLogger(Logger):
+    """Writes no access log, nor gathers what would stand in one, as a configured logger does for each request."""
+
+    def access(self, *args: Any) -> None:
+        """A reverse proxy keeps one."""
+
+
+class Line(socket.socket):
+    """A client's connection. When it blocks, then until a moment that is set when it begins to."""
+
+    _ends = 0.0
+    in_the_loop = False
+
+    def setblocking(self, flag: bool) -> None:
+        self._ends = time.monotonic() + REQUEST_SECONDS
+        self.settimeout(REQUEST_SECONDS if flag else 0)
+
+    def recv(self, *args: Any) -> bytes:
+        if patience := self.gettimeout():
+            left = self._ends - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("The client took too long to send its request.")
+            self.settimeout(min(patience, left))
+        return super().recv(*args)
+
+    def sendall(self, data: Any, *args: Any) -> None:
+        if not self.in_the_loop:
+            super().sendall(data, *args)
+            return
+        self.settimeout(0)
+        try:
+            sent = self.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            raise BrokenPipeError(errno.EPIPE, "The client does not fetch its answers.")
+
+
+class Connection(TConn):
+    """A connection whose graceful close does not hold up the loop, as gunicorn's own does for two seconds."""
+
+    def __init__(self, worker: Worker, line: Line, address: Any, listener: socket.socket) -> None:
+        super().__init__(worker.cfg, line, address, listener.getsockname())
+        self.worker = worker
+
+    def close(self, graceful: bool = False) -> None:
+        if not (graceful and self.worker.linger(self)):
+            super().close()
+
+
+class Worker(ThreadWorker):
+    """What `worker_class` names in keyportal/gunicorn.py."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.lingering: deque[Connection] = deque()
+
+    def run(self) -> None:
+        from apikeys.gateway import PATH  # models can be imported from here on
+
+        self._question = re.compile(rb"(?:GET|HEAD) %s[/? ]" % re.escape(PATH.encode()))
+        super().run()
+
+    def accept(self, listener: socket.socket) -> None:
+        try:
+            client, address = listener.accept()
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.ECONNABORTED):  # another worker took it, or the client is gone
+                return
+            raise
+        self.nr_conns += 1
+        line = Line(fileno=client.detach())
+        connection = Connection(self, line, address, listener)
+        connection.init()
+        connection.data_ready = True
+        line.setblocking(False)
+        self.poller.register(line, EVENT_READ, None)
+        self._await_head(connection)
+
+    def on_client_socket_readable(self, connection: Connection, line: Line) -> None:
+        self._read_head(connection, self.keepalived_conns)
+
+    def on_pending_socket_readable(self, connection: Connection, line: Line) -> None:
+        self._read_head(connection, self.pending_conns)
+
+    def _await_head(self, connection: Connection) -> None:
+        connection.timeout = time.monotonic() + HEAD_SECONDS
+        self.pending_conns.append(connection)
+        self.poller.modify(connection.sock, EVENT_READ, partial(self.on_pending_socket_readable, connection))
+
+    def _read_head(self, connection: Connection, waiting: deque[Connection]) -> None:
+        """Take what has come, and have the request handled when its head is whole."""
+        try:
+            data = connection.sock.recv(_CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        buffer = connection.parser.unreader.buf
+        buffer.seek(0, 2)
+        buffer.write(data)
+        head = buffer.getvalue()
+        if data and not _is_whole(head) and len(head) < _CHUNK:
+            if waiting is self.keepalived_conns:
+                waiting.remove(connection)
+                self._await_head(connection)
+            return
+        if self._question.match(head) and _is_all(head):
+            self._answer_now(connection, waiting)
+            return
+        waiting.remove(connection)
+        self.poller.unregister(connection.sock)
+        if data:
+            self.enqueue_req(connection)
+        else:
+            self.nr_conns -= 1
+            connection.close()
+
+    def _answer_now(self, connection: Connection, waiting: deque[Connection]) -> None:
+        waiting.remove(connection)
+        connection.sock.in_the_loop = True
+        kept = self.handle(connection)
+        connection.sock.in_the_loop = False
+        if kept and waiting is self.keepalived_conns:
+            connection.sock.setblocking(False)
+            connection.set_timeout()
+            waiting.append(connection)
+        else:
+            self.poller.unregister(connection.sock)
+            self.finish_request(connection, _Done(kept))
+
+    def linger(self, connection: Connection) -> bool:
+        """Tell the client that nothing more comes, and close when it has closed as well, or after a while."""
+        try:
+            connection.sock.shutdown(socket.SHUT_WR)
+            connection.sock.setblocking(False)
+            self.poller.register(connection.sock, EVENT_READ, partial(self._until_closed, connection))
+        except (OSError, ValueError):
+            return False
+        self.nr_conns += 1
+        connection.timeout = time.monotonic() + LINGER_SECONDS
+        self.lingering.append(connection)
+        return True
+
+    def _until_closed(self, connection: Connection, line: Line) -> None:
+        try:
+            if line.recv(_CHUNK):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self.lingering.remove(connection)
+        self._end(connection)
+
+    def murder_pending(self) -> None:
+        super().murder_pending()
+        now = time.monotonic()
+        while self.lingering and self.lingering[0].timeout <= now:
+            self._end(self.lingering.popleft())
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """Called when the worker stops: what has not begun a request by then is closed."""
+        super()._cap_keepalive(deadline)
+        for connection in self.pending_conns:
+            connection.timeout = min(connection.timeout, deadline)
+
+    def _end(self, connection: Connection) -> None:
+        self.poller.unregister(connection.sock)
+        self.nr_conns -= 1
+        connection.close()
+
+
+class _Done:
+    """What `finish_request` takes: a future whose result is there."""
+
+    def __init__(self, result: Any) -> None:
+        self._result = result
+
+    def cancelled(self) -> bool:
+        return False
+
+    def result(self) -> Any:
+        return self._result
+
+
+def _is_whole(head: bytes) -> bool:
+    """Whether the empty line has come. Ends of lines that are none go to the parser, which refuses them."""
+    return b"\n\r\n" in head or b"\n\n" in head
+
+
+def _is_all(head: bytes) -> bool:
+    """Whether nothing comes after the head: no body, and no further request."""
+    lower = head.lower()
+    return head.find(b"\r\n\r\n") == len(head) - 4 and not any(name in lower for name in _HAS_BODY)
