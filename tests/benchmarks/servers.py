@@ -194,9 +194,10 @@ def _print(
             to_first = _ratio(speeds, seen[first, question.name])
             to_bare = _ratio(speeds, seen[name, BARE_SELECT.name])
             p50, p99 = statistics.median(run.p50 for run in runs), statistics.median(run.p99 for run in runs)
+            cpu = statistics.median(run.cpu for run in runs)
             print(
                 f"| {name} | {question.name} | {statistics.median(speeds):.0f} ({min(speeds):.0f}–{max(speeds):.0f}) | {to_first:.2f} "
-                f"| {to_bare:.2f} | {statistics.median(run.cpu for run in runs):.0f} | {p50:.2f} | {p99:.2f} | {sum(run.errors for run in runs)} | {memory[name]:.0f} |"
+                f"| {to_bare:.2f} | {cpu:.0f} | {p50:.2f} | {p99:.2f} | {sum(run.errors for run in runs)} | {memory[name]:.0f} |"
             )
 
 
