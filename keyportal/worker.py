@@ -26,6 +26,8 @@ HEAD_SECONDS = 20
 REQUEST_SECONDS = 30
 # How long a connection that is closed on our side waits for the client to close its own, lest the answer be cut off.
 LINGER_SECONDS = 2
+# For how long a worker that has connections leaves the next one to the others, lest the first to wake take them all.
+LEAVE_SECONDS = 0.0003
 _CHUNK = 64 * 1024
 _HAS_BODY = (b"\ncontent-length", b"\ntransfer-encoding", b"\nexpect")
 
@@ -100,6 +102,8 @@ class Worker(ThreadWorker):
             if error.errno in (errno.EAGAIN, errno.ECONNABORTED):  # another worker took it, or the client is gone
                 return
             raise
+        if self.nr_conns and self.cfg.workers > 1:
+            time.sleep(LEAVE_SECONDS)
         self.nr_conns += 1
         line = Line(fileno=client.detach())
         connection = Connection(self, line, address, listener)
