@@ -42,6 +42,7 @@ def measure(setup: Setup) -> None:
         samples: list[Sample] = []
         load = paced.start(seconds, CONNECTIONS)
         started = time.monotonic()
+        time.sleep(1)  # all connections are open from then on
         while time.monotonic() < started + seconds - 1:
             samples.append(_sample(server) | {"at": time.monotonic() - started})
             time.sleep(max(0.5, seconds / 200))
