@@ -17,8 +17,8 @@ from apikeys.authentication import CheckedKey, KeyRefused, check_key
 from apikeys.secret import Secret
 from apikeys.usage import Outcome
 from apikeys.use import note_refusal
-from keyportal import limits
-from keyportal.client import Request, client_network
+from keyportal import limits, refusals
+from keyportal.client import Request, client_address, client_network
 from keyportal.exceptions import InvalidCredential, TooManyRequests
 from keyportal.tally import Limit, Standing
 
@@ -37,15 +37,11 @@ def check_within_limits(request: Request, account: str | None, per_key: Limit) -
     `request.rate_limit` says how the key, or the address that is refused, stands. Where the limit has no number, a key
     is only marked as known, which its address's limit needs; that costs nothing while the mark is fresh.
     """
-    authorization = request.META.get("HTTP_AUTHORIZATION")
     failures = _failures_limit()
-    if not (per_key.most or failures.most):
-        return _check(Secret.from_header(authorization), account, request)
     try:
-        secret = Secret.from_header(authorization)
-    except InvalidCredential:
-        _refuse(_failing(request, failures), request)
-        _count_failure(request, failures)
+        secret = Secret.from_header(request.META.get("HTTP_AUTHORIZATION"))
+    except InvalidCredential as error:
+        _count_failure(request, failures, str(error))
         raise
     known = _hit(secret, per_key, only_known=True) if per_key.most else None
     if known:
@@ -55,11 +51,11 @@ def check_within_limits(request: Request, account: str | None, per_key: Limit) -
     try:
         checked = _check(secret, account, request)
     except InvalidCredential as error:
-        _count_failure(request, failures)
-        if isinstance(error, KeyRefused) and error.outcome is not Outcome.WRONG_SECRET:
+        _count_failure(request, failures, str(error))
+        if isinstance(error, KeyRefused) and error.outcome is not Outcome.WRONG_SECRET and (per_key.most or failures.most):
             limits.counters().forget(_digest(secret, per_key))
         raise
-    if not known and (per_key.most or checked.use_is_due):
+    if not known and (per_key.most or (failures.most and checked.use_is_due)):
         _refuse_beyond(_hit(secret, per_key), secret, request)
     return checked
 
@@ -107,9 +103,12 @@ def _failing(request: Request, failures: Limit) -> Standing | None:
     return standing if standing and not standing.passes else None
 
 
-def _count_failure(request: Request, failures: Limit) -> None:
-    if failures.most:
-        limits.counters().hit(_address(request), failures)
+def _count_failure(request: Request, failures: Limit, why: str) -> None:
+    """One more failure at the request's address, which is refused beyond the limit."""
+    refusals.note(client_address(request), why)
+    standing = limits.counters().hit(_address(request), failures) if failures.most else None
+    if standing and not standing.passes:
+        _refuse(standing, request)
 
 
 def _failures_limit() -> Limit:

@@ -6,7 +6,7 @@ OTHERS. Hours are kept for 35 days, then summed up by day, and days for 400.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -178,15 +178,14 @@ def use_of(public_id: str, days: int = 30) -> Use:
     )
 
 
-def _sums(rows: models.QuerySet[Usage], by: str) -> Iterable[tuple[Any, int, int]]:
+def _sums(rows: models.QuerySet[Usage], by: str) -> Iterator[tuple[Any, int, int]]:
     """Each value of the field, with how many requests were allowed and refused."""
     allowed = Q(outcome=Outcome.ALLOWED)
-    return (
-        rows.order_by(by)
-        .values(by)
-        .annotate(allowed=Sum("requests", filter=allowed, default=0), refused=Sum("requests", filter=~allowed, default=0))
-        .values_list(by, "allowed", "refused")
-    )
+    sums = rows.order_by(by).values(by)
+    for row in sums.annotate(
+        allowed=Sum("requests", filter=allowed, default=0), refused=Sum("requests", filter=~allowed, default=0)
+    ):
+        yield row[by], row["allowed"], row["refused"]
 
 
 def _most_first(shares: Iterable[Share]) -> list[Share]:

@@ -5,6 +5,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator
 
+from csp.middleware import CSPMiddleware
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -57,6 +58,16 @@ def security_headers(get_response: GetResponse) -> GetResponse:
         return response
 
     return middleware
+
+
+class ContentSecurityPolicy(CSPMiddleware):
+    """The policy of each page as the settings and its view have it. JSON, which shows and runs nothing, has one that is fixed."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if errors.is_api(request.path) and response.get("Content-Type", "").startswith("application/json"):
+            response["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+            return response
+        return super().process_response(request, response)
 
 
 def api_errors(get_response: GetResponse) -> GetResponse:

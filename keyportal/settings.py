@@ -94,7 +94,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "keyportal.middleware.security_headers",
-    "csp.middleware.CSPMiddleware",
+    "keyportal.middleware.ContentSecurityPolicy",
     "keyportal.middleware.rate_limit",
     "keyportal.middleware.api_errors",
     "keyportal.v1.body.api_bodies",
@@ -331,10 +331,12 @@ LOGGING = {
             "style": "{",
         },
     },
+    "filters": {"unsampled": {"()": "keyportal.refusals.Unsampled"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
+        "django.request": {"filters": ["unsampled"]},
         "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
     },
 }

@@ -6,12 +6,12 @@ from django.urls import include, path
 from keyportal.v1 import api
 
 urlpatterns = [
+    path("", api.urls),  # first: machines ask more often than people
     path("", include("accounts.urls")),
     path("", include("apikeys.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
     path("gateway/", include("apikeys.gateway_urls")),
-    path("", api.urls),
 ]
 
 handler400 = "keyportal.errors.bad_request"
