@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from apikeys.secret import MALFORMED, Secret, dummy_hash
 from apikeys.usage import Outcome
+from keyportal.client import Request
 from keyportal.errors import DATABASE_AWAY
 from keyportal.exceptions import InvalidCredential
 from keyportal.policy import Actor, Role
@@ -40,6 +41,7 @@ _LOOK_UP_BY = {"sqlite": _LOOK_UP.replace("%s", "?"), "postgresql": _LOOK_UP}
 
 # Where a request names the account that a user key is to act in.
 ACCOUNT_HEADER = "X-Checkly-Account"
+_ACCOUNT_META = "HTTP_" + ACCOUNT_HEADER.upper().replace("-", "_")
 
 # The last use is written at most once a minute for each key.
 NOTED_EVERY = timedelta(minutes=1)
@@ -65,6 +67,11 @@ class CheckedKey(NamedTuple):
     secret_hash: str
     at: datetime
     use_is_due: bool
+
+
+def account_named(request: Request) -> str | None:
+    """What the request's account header says. (Django's `request.headers` would read all headers to find this one.)"""
+    return request.META.get(_ACCOUNT_META)
 
 
 def check_key(secret: Secret, account: str | None) -> CheckedKey:

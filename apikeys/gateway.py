@@ -10,6 +10,7 @@ A level that there is none of is refused: a slip in a gateway's configuration mu
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Callable, Iterable
@@ -18,9 +19,9 @@ from http import HTTPStatus
 from typing import Any
 
 from django.db import connection
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse
 
-from apikeys.authentication import ACCOUNT_HEADER
+from apikeys.authentication import account_named
 from apikeys.limited_check import KNOWN_FOR, check_within_limits
 from apikeys.usage import Outcome
 from apikeys.use import note_use, outcome_of_denial
@@ -39,8 +40,6 @@ _LEVELS = {level.value: level for level in Level}
 # A gateway has limits of its own: it would take our 429 for a failure. Failing addresses are counted all the same.
 _UNLIMITED = Limit("gateway", 0, KNOWN_FOR)
 
-_ACCOUNT = "HTTP_" + ACCOUNT_HEADER.upper().replace("-", "_")
-
 StartResponse = Callable[..., Any]
 
 
@@ -50,16 +49,16 @@ def level_of(path: str) -> Level | None:
     return _LEVELS.get(asked) if asked else Level.READ
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
     """An answer before it has the form of a server's."""
 
     status: HTTPStatus
-    body: dict[str, Any]
+    body: bytes
     headers: list[tuple[str, str]]
 
     def as_response(self) -> HttpResponse:
-        return JsonResponse(self.body, status=self.status, headers=dict(self.headers))
+        return HttpResponse(self.body, status=self.status, content_type="application/json", headers=dict(self.headers))
 
 
 def verify(request: Request, path: str) -> Answer:
@@ -76,7 +75,7 @@ def verify(request: Request, path: str) -> Answer:
 
 def _decide(request: Request, path: str) -> Answer:
     try:
-        checked = check_within_limits(request, request.META.get(_ACCOUNT), _UNLIMITED)
+        checked = check_within_limits(request, account_named(request), _UNLIMITED)
     except (InvalidCredential, TooManyRequests) as error:
         return _refused(HTTPStatus.UNAUTHORIZED, str(error), ("WWW-Authenticate", challenge(request)))
     level = level_of(path)
@@ -95,7 +94,7 @@ def _allowed(actor: Actor) -> Answer:
     role = str(actor.role)
     return Answer(
         HTTPStatus.OK,
-        {"account": account, "key": actor.key_id, "kind": kind, "role": role, "user": user},
+        json.dumps({"account": account, "key": actor.key_id, "kind": kind, "role": role, "user": user}).encode(),
         [
             ("KeyportalAccount", account),
             ("KeyportalKey", actor.key_id),
@@ -106,9 +105,10 @@ def _allowed(actor: Actor) -> Answer:
     )
 
 
+@functools.lru_cache(64)
 def _refused(status: HTTPStatus, message: str, *headers: tuple[str, str]) -> Answer:
     body = {"statusCode": int(status), "error": status.phrase, "message": message}
-    return Answer(status, body, [*headers])
+    return Answer(status, json.dumps(body).encode(), [*headers])
 
 
 @dataclass(slots=True)
@@ -130,11 +130,10 @@ class Gateway:
         if path != PATH and not path.startswith(f"{PATH}/"):
             return self.application(environ, start_response)
         answer = verify(_Question(environ), path)
-        body = json.dumps(answer.body).encode()
         usual = [
             ("Content-Type", "application/json"),
-            ("Content-Length", str(len(body))),
+            ("Content-Length", str(len(answer.body))),
             ("Cache-Control", "no-store, private"),
         ]
         start_response(f"{answer.status.value} {answer.status.phrase}", usual + answer.headers)
-        return [body]
+        return [answer.body]

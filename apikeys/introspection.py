@@ -11,7 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_POST
 
-from apikeys.authentication import ACCOUNT_HEADER, CheckedKey, check_key
+from apikeys.authentication import CheckedKey, account_named, check_key
 from apikeys.limited_check import api_limit, check_within_limits
 from apikeys.models import ApiKey
 from apikeys.secret import Secret
@@ -35,7 +35,7 @@ def introspect(request: HttpRequest) -> HttpResponse:
     A key that does not work there is `{"active": false}` and nothing else, whatever the reason.
     """
     try:
-        service = check_within_limits(request, request.headers.get(ACCOUNT_HEADER), api_limit())
+        service = check_within_limits(request, account_named(request), api_limit())
     except InvalidCredential as error:
         return unauthorized(request, error)
     except TooManyRequests as error:

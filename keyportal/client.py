@@ -60,9 +60,13 @@ def _canonical(seen: str) -> str | None:
 
 def client_name(request: Request) -> str:
     """The program's short name: "checkly-cli", "terraform", else the product of the User-Agent, such as "curl"."""
-    source = request.META.get("HTTP_X_CHECKLY_SOURCE", "")
+    return _program(request.META.get("HTTP_X_CHECKLY_SOURCE", ""), request.META.get("HTTP_USER_AGENT", ""))
+
+
+@functools.lru_cache(1024)
+def _program(source: str, agent: str) -> str:
     known = {"CLI": "checkly-cli", "TF": "terraform", "go-sdk": "checkly-go-sdk"}
     if source in known:
         return known[source]
-    product = re.match(r"[A-Za-z0-9][A-Za-z0-9._+-]*", request.META.get("HTTP_USER_AGENT", ""))
+    product = re.match(r"[A-Za-z0-9][A-Za-z0-9._+-]*", agent)
     return product.group()[:MAX_CLIENT_LENGTH] if product else ""

@@ -3,8 +3,9 @@
 A thread is busy with one request at a time, and a client that sends half of one would keep it for ever. So heads are
 read in the worker's loop, which waits for thousands at once, and a thread's own reading and writing end in time.
 
-The gateways' question is answered in the loop itself: it is one look-up and a few hundred bytes, and handing it to a
-thread and back costs more than the answer. All else, which may take its time, is for the threads.
+With SQLite the gateways' question is answered in the loop itself: it is one look-up in a file of this machine and a few
+hundred bytes, and handing it to a thread and back costs more than the answer. All else is for the threads, which wait
+side by side: for PostgreSQL, which may be far away or hang, and for whatever else takes its time.
 """
 
 from __future__ import annotations
@@ -90,9 +91,12 @@ class Worker(ThreadWorker):
         self.lingering: deque[Connection] = deque()
 
     def run(self) -> None:
+        from django.db import connection
+
         from apikeys.gateway import PATH  # models can be imported from here on
 
-        self._question = re.compile(rb"(?:GET|HEAD) %s[/? ]" % re.escape(PATH.encode()))
+        asks = rb"(?:GET|HEAD) %s[/? ]" % re.escape(PATH.encode()) if connection.vendor == "sqlite" else rb"(?!)"
+        self._answered_now = re.compile(asks)
         super().run()
 
     def accept(self, listener: socket.socket) -> None:
@@ -141,7 +145,7 @@ class Worker(ThreadWorker):
                 waiting.remove(connection)
                 self._await_head(connection)
             return
-        if self._question.match(head) and _is_all(head):
+        if self._answered_now.match(head) and _is_all(head):
             self._answer_now(connection, waiting)
             return
         waiting.remove(connection)

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from ninja.errors import HttpError
 from ninja.security.base import AuthBase
 
-from apikeys.authentication import ACCOUNT_HEADER
+from apikeys.authentication import ACCOUNT_HEADER, account_named
 from apikeys.limited_check import api_limit, check_within_limits
 from apikeys.usage import Outcome
 from apikeys.use import note_use, outcome_of_denial
@@ -58,7 +58,7 @@ class BearerKey(AuthBase):
 
     def account_named(self, request: HttpRequest) -> str | None:
         """The account's ID as the request gives it: in the header."""
-        return request.headers.get(ACCOUNT_HEADER)
+        return account_named(request)
 
     def decide(self, actor: Actor, request: HttpRequest) -> None:
         if actor.user_id is not None and self.account_named(request) is None:
@@ -74,7 +74,7 @@ class BearerKeyOfPathAccount(BearerKey):
         return str(resolved["account_id"])
 
     def decide(self, actor: Actor, request: HttpRequest) -> None:
-        header = request.headers.get(ACCOUNT_HEADER)
+        header = account_named(request)
         if actor.user_id is None and header is not None and header.lower() != str(actor.account_id):
             policy.require(policy.NO_ACCESS)
         super().decide(actor, request)

@@ -12,7 +12,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.views import APIView
 from rest_framework_api_key.permissions import HasAPIKey
 
-from apikeys.authentication import ACCOUNT_HEADER, check_key
+from apikeys.authentication import account_named, check_key
 from apikeys.secret import Secret
 from keyportal import policy
 from keyportal.exceptions import InvalidCredential
@@ -43,7 +43,7 @@ def select(request: HttpRequest) -> HttpResponse:
 def check(request: HttpRequest) -> HttpResponse:
     """The check as any view of a Django project would call it: who asks, and may they read?"""
     try:
-        checked = check_key(Secret.from_header(request.META.get("HTTP_AUTHORIZATION")), request.headers.get(ACCOUNT_HEADER))
+        checked = check_key(Secret.from_header(request.META.get("HTTP_AUTHORIZATION")), account_named(request))
     except InvalidCredential:
         return _refused()
     return _good() if policy.can_call(checked.actor, Level.READ) is True else _refused()
