@@ -10,16 +10,19 @@ in full each time, and its first failure takes the mark away. All others wait wh
 
 from __future__ import annotations
 
+import time
+
 from django.conf import settings
 from django.utils import timezone
 
 from apikeys.authentication import CheckedKey, KeyRefused, check_key
 from apikeys.secret import Secret
 from apikeys.usage import Outcome
-from apikeys.use import note_refusal
+from apikeys.use import note_nothing, note_refusal
 from keyportal import limits, refusals
 from keyportal.client import Request, client_address, client_network
 from keyportal.exceptions import InvalidCredential, TooManyRequests
+from keyportal.metrics import metrics
 from keyportal.tally import Limit, Standing
 
 # For how many minutes after its last use a key passes whatever else fails at its address.
@@ -41,6 +44,7 @@ def check_within_limits(request: Request, account: str | None, per_key: Limit) -
     try:
         secret = Secret.from_header(request.META.get("HTTP_AUTHORIZATION"))
     except InvalidCredential as error:
+        note_nothing("malformed")
         _count_failure(request, failures, str(error))
         raise
     known = _hit(secret, per_key, only_known=True) if per_key.most else None
@@ -61,11 +65,18 @@ def check_within_limits(request: Request, account: str | None, per_key: Limit) -
 
 
 def _check(secret: Secret, account: str | None, request: Request) -> CheckedKey:
+    started = time.perf_counter()
     try:
         return check_key(secret, account)
     except KeyRefused as error:
         note_refusal(error.public_id, error.outcome, timezone.now(), request)
         raise
+    except InvalidCredential:
+        note_nothing("unknown")
+        raise
+    finally:
+        if settings.METRICS_TOKEN:
+            metrics.observe(time.perf_counter() - started)
 
 
 def _hit(secret: Secret, limit: Limit, *, only_known: bool = False) -> Standing | None:
@@ -90,6 +101,7 @@ def _refuse_beyond(standing: Standing | None, secret: Secret, request: Request) 
 def _refuse(standing: Standing | None, request: Request) -> None:
     """Refuse an address where too much failed."""
     if standing:
+        note_nothing("failing_address")
         request.rate_limit = standing  # type: ignore[attr-defined]
         raise TooManyRequests(
             f"Too many requests without a valid API key came from this address. Try again in {_seconds(standing.reset)}.",

@@ -1,6 +1,7 @@
 from django.urls import path
 
 from apikeys import views
+from apikeys.monitoring import metrics_page
 
 ACCOUNT = "settings/accounts/<uuid:account_id>/api-keys"
 
@@ -13,4 +14,5 @@ urlpatterns = [
     path(f"{ACCOUNT}/new", views.service_key_new, name="service_key_new"),
     path(f"{ACCOUNT}/<slug:public_id>", views.service_key, name="service_key"),
     path(f"{ACCOUNT}/<slug:public_id>/delete", views.service_key_delete, name="service_key_delete"),
+    path("metrics", metrics_page, name="metrics"),
 ]

@@ -25,6 +25,7 @@ from apikeys.models import ApiKey
 from apikeys.secret import needs_rehash
 from apikeys.usage import OTHERS, PLACES, Outcome, Span
 from keyportal.client import Request, client_address, client_name, network_of
+from keyportal.metrics import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,13 @@ def note_refusal(public_id: str, outcome: Outcome, at: datetime, request: Reques
     """A key that exists was refused before anybody could use it."""
     recorder.count(public_id, outcome, at, request)
     recorder.wake()
+
+
+def note_nothing(outcome: str) -> None:
+    """What was sent is no key that exists: it counts in the metrics alone."""
+    if settings.METRICS_TOKEN:
+        metrics.count(outcome)
+        recorder.wake()
 
 
 def outcome_of_denial(checked: CheckedKey) -> Outcome:
@@ -88,6 +96,7 @@ class Recorder:
 
     def count(self, public_id: str, outcome: Outcome, at: datetime, request: Request) -> None:
         """One request more."""
+        metrics.count(outcome.value)
         hour = int(at.timestamp()) // 3600
         place = _Places.OTHERS
         if outcome is not Outcome.WRONG_SECRET:  # which anybody may send, under any name
@@ -153,6 +162,7 @@ class Recorder:
             self._stopped.wait(WRITTEN_EVERY)
             self._awake.clear()
             self.write()
+            metrics.write()
             connection.close_if_unusable_or_obsolete()
 
     def _add(self, counted: _Counted, requests: int) -> None:

@@ -255,6 +255,13 @@ API_FAILURES_PER_MINUTE = whole_number("API_FAILURES_PER_MINUTE", 60, least=0)
 # Where that is counted without a Redis. The database's cache would be too slow, and loses counts between processes.
 LIMITS_FILE = Path(env.str("LIMITS_FILE", default="") or DATA_DIR / "limits")
 
+# What a monitoring system reads at /metrics, with this token. Without one there is no such page, and nothing is counted.
+
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+if METRICS_TOKEN and len(METRICS_TOKEN) < 20:
+    raise ImproperlyConfigured("METRICS_TOKEN must have 20 characters or more.")
+METRICS_DIR = Path(env.str("METRICS_DIR", default="") or DATA_DIR / "metrics")
+
 # Mail: to the console until EMAIL_URL names a server, such as smtp+tls://user:password@mail.example.com:587
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")

@@ -79,6 +79,8 @@ service_key         GET   in    200  200  403  403  403  404  404  in
 service_key         POST  in    405  405  405  405  405  405  405  in
 service_key_delete  GET   in    200  200  403  403  403  404  404  in
 service_key_delete  POST  in    303  303  403  403  403  404  404  in
+metrics             GET   404   404  404  404  404  404  404  404  404
+metrics             POST  405   405  405  405  405  405  405  405  405
 """
 
 FORMS: dict[str, dict[str, str]] = {
