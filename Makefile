@@ -11,7 +11,7 @@ CLI_READY := $(CLIENTS)/.cli-ready
 TAP_READY := $(CLIENTS)/.tap-ready
 GATEWAYS_READY := $(VENV)/.gateways-ready
 
-.PHONY: help run test test-clients test-gateways bench soak check format clean
+.PHONY: help run test test-clients test-gateways bench soak screenshots check format clean
 
 help: ## Show what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,10 @@ bench: $(BENCH_READY) ## Measure the check of keys beside what others offer (BEN
 
 soak: $(BENCH_READY) ## Ten minutes at 70 % of the most it can do, on each database (SOAK_SECONDS=…)
 	@$(BENCH_VENV)/bin/python -m tests.benchmarks --only soak $(ARGS)
+
+screenshots: $(TEST_READY) ## Take a picture of every page and state into .screenshots (ARGS="--only words"), and the README's
+	@env -u DATABASE_URL $(BIN)/python tests/browser/gallery.py .screenshots $(ARGS)
+	@env -u DATABASE_URL $(BIN)/python tests/browser/screenshots.py docs/images
 
 check: $(TEST_READY) ## Lint, format, types, import rules, templates, migrations, deployment settings
 	$(BIN)/ruff check .
