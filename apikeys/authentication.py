@@ -50,9 +50,8 @@ NOTED_EVERY = timedelta(minutes=1)
 class KeyRefused(InvalidCredential):
     """A key that exists was refused: `outcome` says why, also where the caller, who has not proven the secret, is not told."""
 
-    def __init__(self, message: str, public_id: str, outcome: Outcome) -> None:
+    def __init__(self, message: str, outcome: Outcome) -> None:
         super().__init__(message)
-        self.public_id = public_id
         self.outcome = outcome
 
 
@@ -103,16 +102,16 @@ def check_key(secret: Secret, account: str | None) -> CheckedKey:
         member_role,
     ) = row
     if not secret.matches(secret_hash):
-        raise KeyRefused(MALFORMED, secret.public_id, Outcome.WRONG_SECRET)
+        raise KeyRefused(MALFORMED, Outcome.WRONG_SECRET)
     if is_revoked:
-        raise KeyRefused("This API key was deleted.", secret.public_id, Outcome.DELETED)
+        raise KeyRefused("This API key was deleted.", Outcome.DELETED)
     if is_suspended:
         message = "This API key is suspended. Ask the operator of this installation."
-        raise KeyRefused(message, secret.public_id, Outcome.SUSPENDED)
+        raise KeyRefused(message, Outcome.SUSPENDED)
     if is_expired:
-        raise KeyRefused("This API key has expired.", secret.public_id, Outcome.EXPIRED)
+        raise KeyRefused("This API key has expired.", Outcome.EXPIRED)
     if user_id is not None and not user_is_active:
-        raise KeyRefused("The user of this API key is deactivated.", secret.public_id, Outcome.DEACTIVATED)
+        raise KeyRefused("The user of this API key is deactivated.", Outcome.DEACTIVATED)
 
     account_id = _uuid(account_id)
     if user_id is None:

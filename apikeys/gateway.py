@@ -22,7 +22,7 @@ from django.db import connection
 from django.http import HttpResponse
 
 from apikeys.authentication import account_named
-from apikeys.limited_check import KNOWN_FOR, check_within_limits
+from apikeys.limited_check import GATEWAY, check_within_limits
 from apikeys.usage import Outcome
 from apikeys.use import note_use, outcome_of_denial
 from keyportal import policy
@@ -30,15 +30,12 @@ from keyportal.client import Request
 from keyportal.errors import challenge
 from keyportal.exceptions import InvalidCredential, TooManyRequests
 from keyportal.policy import Actor, Denied, Level
-from keyportal.tally import Limit
 
 logger = logging.getLogger(__name__)
 
 PATH = "/gateway/verify"
 NO_SUCH_LEVEL = Denied(f"There is no such level. Ask for {PATH} followed by /{', /'.join(Level)}, or nothing.")
 _LEVELS = {level.value: level for level in Level}
-# A gateway has limits of its own: it would take our 429 for a failure. Failing addresses are counted all the same.
-_UNLIMITED = Limit("gateway", 0, KNOWN_FOR)
 
 StartResponse = Callable[..., Any]
 
@@ -75,7 +72,7 @@ def verify(request: Request, path: str) -> Answer:
 
 def _decide(request: Request, path: str) -> Answer:
     try:
-        checked = check_within_limits(request, account_named(request), _UNLIMITED)
+        checked = check_within_limits(request, account_named(request), GATEWAY)
     except (InvalidCredential, TooManyRequests) as error:
         return _refused(HTTPStatus.UNAUTHORIZED, str(error), ("WWW-Authenticate", challenge(request)))
     level = level_of(path)

@@ -7,16 +7,17 @@ from typing import Any
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_POST
 
-from apikeys.authentication import CheckedKey, account_named, check_key
+from apikeys.authentication import CheckedKey, KeyRefused, account_named, check_key
 from apikeys.limited_check import api_limit, check_within_limits
 from apikeys.models import ApiKey
 from apikeys.secret import Secret
 from apikeys.usage import Outcome
-from apikeys.use import note_use, outcome_of_denial
+from apikeys.use import note_refusal, note_use, outcome_of_denial
 from keyportal import policy
 from keyportal.errors import api_error, too_many_requests, unauthorized
 from keyportal.exceptions import InvalidCredential, TooManyRequests
@@ -48,7 +49,7 @@ def introspect(request: HttpRequest) -> HttpResponse:
     note_use(service, Outcome.ALLOWED, request)
     if request.content_type != "application/x-www-form-urlencoded" or len(request.POST.getlist("token")) != 1:
         return api_error(400, "Send the key as the form field “token”, once.")
-    token = _usable(request.POST["token"], str(service.actor.account_id))
+    token = _usable(request, str(service.actor.account_id))
     if token is None:
         return JsonResponse(INACTIVE)
     note_use(token, Outcome.ALLOWED, request)
@@ -56,10 +57,14 @@ def introspect(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_variables()
-def _usable(token: str, account: str) -> CheckedKey | None:
-    """The key, where it works in the account."""
+def _usable(request: HttpRequest, account: str) -> CheckedKey | None:
+    """The key in the form, where it works in the account."""
     try:
-        checked = check_key(Secret.parse(token), account)
+        secret = Secret.parse(request.POST["token"])
+        checked = check_key(secret, account)
+    except KeyRefused as refused:
+        note_refusal(secret.public_id, refused.outcome, timezone.now(), request)
+        return None
     except InvalidCredential:
         return None
     return checked if policy.can_call(checked.actor, Level.READ) else None

@@ -11,6 +11,7 @@ in full each time, and its first failure takes the mark away. All others wait wh
 from __future__ import annotations
 
 import time
+from datetime import datetime
 
 from django.conf import settings
 from django.utils import timezone
@@ -27,6 +28,8 @@ from keyportal.tally import Limit, Standing
 
 # For how many minutes after its last use a key passes whatever else fails at its address.
 KNOWN_FOR = 24 * 60
+# Gateways ask about a key as often as need be: they would take our 429 for a failure. It is only marked as known.
+GATEWAY = Limit("gateway", 0, KNOWN_FOR)
 
 
 def api_limit() -> Limit:
@@ -37,8 +40,7 @@ def api_limit() -> Limit:
 def check_within_limits(request: Request, account: str | None, per_key: Limit) -> CheckedKey:
     """`check_key` for the key in the request's header, which is counted; also raises TooManyRequests.
 
-    `request.rate_limit` says how the key, or the address that is refused, stands. Where the limit has no number, a key
-    is only marked as known, which its address's limit needs; that costs nothing while the mark is fresh.
+    `request.rate_limit` says how the key, or the address that is refused, stands.
     """
     failures = _failures_limit()
     try:
@@ -50,17 +52,19 @@ def check_within_limits(request: Request, account: str | None, per_key: Limit) -
     known = _hit(secret, per_key, only_known=True) if per_key.most else None
     if known:
         _refuse_beyond(known, secret, request)
-    elif (standing := _failing(request, failures)) and (per_key.most or not _hit(secret, per_key, only_known=True)):
+    elif (standing := _failing(request, failures)) and not _is_known(secret):
         _refuse(standing, request)
     try:
         checked = _check(secret, account, request)
     except InvalidCredential as error:
         _count_failure(request, failures, str(error))
         if isinstance(error, KeyRefused) and error.outcome is not Outcome.WRONG_SECRET and (per_key.most or failures.most):
-            limits.counters().forget(_digest(secret, per_key))
+            _forget(secret)
         raise
-    if not known and (per_key.most or (failures.most and checked.use_is_due)):
+    if per_key.most and not known:
         _refuse_beyond(_hit(secret, per_key), secret, request)
+    elif failures.most and not per_key.most and _marked.is_new(secret.public_id, checked.at):
+        _hit(secret, per_key)
     return checked
 
 
@@ -69,7 +73,7 @@ def _check(secret: Secret, account: str | None, request: Request) -> CheckedKey:
     try:
         return check_key(secret, account)
     except KeyRefused as error:
-        note_refusal(error.public_id, error.outcome, timezone.now(), request)
+        note_refusal(secret.public_id, error.outcome, timezone.now(), request)
         raise
     except InvalidCredential:
         note_nothing("unknown")
@@ -81,6 +85,41 @@ def _check(secret: Secret, account: str | None, request: Request) -> CheckedKey:
 
 def _hit(secret: Secret, limit: Limit, *, only_known: bool = False) -> Standing | None:
     return limits.counters().hit(_digest(secret, limit), limit, only_known=only_known)
+
+
+def _is_known(secret: Secret) -> bool:
+    """Whether the key was good within a day, at the API or at a gateway."""
+    return any(_hit(secret, limit, only_known=True) for limit in (GATEWAY, api_limit()))
+
+
+class _Marked:
+    """The keys that this process has marked as known within this hour. A mark costs a write; this spares most of them."""
+
+    MOST = 50_000
+
+    def __init__(self) -> None:
+        self._hour, self._keys = 0, set[str]()
+
+    def is_new(self, public_id: str, now: datetime) -> bool:
+        hour = int(now.timestamp()) // 3600
+        if hour != self._hour or len(self._keys) >= self.MOST:
+            self._hour, self._keys = hour, set()
+        if public_id in self._keys:
+            return False
+        self._keys.add(public_id)
+        return True
+
+    def forget(self, public_id: str) -> None:
+        self._keys.discard(public_id)
+
+
+_marked = _Marked()
+
+
+def _forget(secret: Secret) -> None:
+    _marked.forget(secret.public_id)
+    for limit in (GATEWAY, api_limit()):
+        limits.counters().forget(_digest(secret, limit))
 
 
 def _digest(secret: Secret, limit: Limit) -> bytes:

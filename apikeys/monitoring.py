@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from apikeys.models import ApiKey, expired_at, usable_at
 from keyportal import metrics
-from keyportal.errors import api_error
+from keyportal.errors import DATABASE_AWAY, api_error
 
 NAME = "keyportal"
 
@@ -54,6 +54,7 @@ def _checks(counts: Counter[str]) -> Iterator[str]:
 
 
 def _keys() -> Iterator[str]:
+    """Nothing while the database is away, when the other counts are wanted most."""
     now = timezone.now()
     states = {
         "usable": usable_at(now),
@@ -62,13 +63,15 @@ def _keys() -> Iterator[str]:
         "deleted": Q(revoked_at__isnull=False),
     }
     kinds = {"user": Q(user__isnull=False), "service": Q(user=None)}
-    counts = ApiKey.objects.aggregate(
-        **{
-            f"{kind}_{state}": Count("pk", filter=is_kind & is_state)
-            for kind, is_kind in kinds.items()
-            for state, is_state in states.items()
-        }
-    )
+    wanted = {
+        f"{kind}_{state}": Count("pk", filter=is_kind & is_state)
+        for kind, is_kind in kinds.items()
+        for state, is_state in states.items()
+    }
+    try:
+        counts = ApiKey.objects.aggregate(**wanted)
+    except DATABASE_AWAY:
+        return
     yield f"# HELP {NAME}_keys Keys, by kind and state."
     yield f"# TYPE {NAME}_keys gauge"
     for name, count in counts.items():

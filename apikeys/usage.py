@@ -61,6 +61,7 @@ class Usage(models.Model):
     class Meta:
         db_table = "apikeys_usage"
         verbose_name_plural = "usage"
+        indexes = (models.Index(fields=["span", "starts_at"], name="usage_by_age"),)
 
     def __str__(self) -> str:
         return f"{self.public_id} {self.starts_at:%Y-%m-%d %H:%M} {self.outcome}"
@@ -75,10 +76,10 @@ VALUES (%s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (public_id, span, starts_at, outcome, client, network)
     DO UPDATE SET requests = apikeys_usage.requests + excluded.requests
 """
-_ADD_DAY = """
+_ADD_TO_DAY = """
 INSERT INTO apikeys_usage (public_id, span, starts_at, outcome, client, network, requests)
 SELECT public_id, 'day', %s, outcome, client, network, SUM(requests) FROM apikeys_usage
- WHERE span = 'hour' AND starts_at >= %s AND starts_at < %s GROUP BY public_id, outcome, client, network
+ WHERE span = 'hour' AND starts_at = %s GROUP BY public_id, outcome, client, network
     ON CONFLICT (public_id, span, starts_at, outcome, client, network)
     DO UPDATE SET requests = apikeys_usage.requests + excluded.requests
 """
@@ -94,24 +95,34 @@ def add(rows: Iterable[Row]) -> None:
 def sum_up(now: datetime | None = None) -> int:
     """Sum up the hours that are older than HOURS_KEPT by day, drop days older than DAYS_KEPT; how many rows went.
 
-    A day at a time, each in a transaction of its own: whoever is stopped half-way goes on the next time.
+    An hour at a time, each in a transaction of its own, so that nobody waits long for the database, and whoever is
+    stopped half-way goes on the next time.
     """
     now = now or timezone.now()
-    went = 0
     hours = Usage.objects.filter(span=Span.HOUR, starts_at__lt=_midnight(now - HOURS_KEPT))
-    while first := hours.aggregate(first=Min("starts_at"))["first"]:
-        start = _midnight(first)
-        with transaction.atomic():
-            _add_day(start)
-            went += hours.filter(starts_at__lt=start + timedelta(days=1)).delete()[0]
-    return went + Usage.objects.filter(span=Span.DAY, starts_at__lt=_midnight(now - DAYS_KEPT)).delete()[0]
+    days = Usage.objects.filter(span=Span.DAY, starts_at__lt=_midnight(now - DAYS_KEPT))
+    return sum(_move(hours, start) for start in _starts(hours)) + sum(_drop(days, start) for start in _starts(days))
 
 
-def _add_day(start: datetime) -> None:
-    """Add the hours of the day that begins at `start` to the row of that day."""
-    begin, end = (connection.ops.adapt_datetimefield_value(moment) for moment in (start, start + timedelta(days=1)))
-    with connection.cursor() as cursor:
-        cursor.execute(_ADD_DAY, [begin, begin, end])
+def _starts(rows: models.QuerySet[Usage]) -> Iterator[datetime]:
+    """When each hour or day of the rows begins, oldest first, while there are any."""
+    while first := rows.aggregate(first=Min("starts_at"))["first"]:
+        yield first
+
+
+def _move(hours: models.QuerySet[Usage], start: datetime) -> int:
+    """Add one hour to the rows of its day."""
+    adapt = connection.ops.adapt_datetimefield_value
+    with transaction.atomic(), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            # Of two who sum up at once, the second must not add what the first is about to delete.
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('apikeys_usage'))")
+        cursor.execute(_ADD_TO_DAY, [adapt(_midnight(start)), adapt(start)])
+        return _drop(hours, start)
+
+
+def _drop(rows: models.QuerySet[Usage], start: datetime) -> int:
+    return rows.filter(starts_at=start).delete()[0]
 
 
 @dataclass(slots=True)

@@ -127,9 +127,18 @@ class Recorder:
             self._awake.set()
             with self._noting:
                 if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="record-of-use", daemon=True)
-                    self._thread.start()
-                    atexit.register(self.close)
+                    self._start()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="record-of-use", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no room for another thread: the next request tries again
+            self._awake.clear()
+            logger.error("The use of keys can’t be written: %s", error)
+            return
+        self._thread = thread
+        atexit.register(self.close)
 
     def write(self) -> None:
         """Write all that was noted. Counts that the database does not take now are kept for the next time."""
@@ -149,21 +158,28 @@ class Recorder:
                 self._tried(lambda: _write_hashes(hashes))
 
     def close(self) -> None:
-        """Write what there is and stop: the process ends."""
+        """Write what there is: the process ends."""
+        self.stop()
+        self.write()
+
+    def stop(self) -> None:
+        """End the thread, when it has written what it is writing."""
         self._stopped.set()
         self._awake.set()
         if self._thread is not None:
             self._thread.join(timeout=5)
-        self.write()
 
     def _run(self) -> None:
         while not self._stopped.is_set():
             self._awake.wait()
             self._stopped.wait(WRITTEN_EVERY)
             self._awake.clear()
-            self.write()
-            metrics.write()
-            connection.close_if_unusable_or_obsolete()
+            try:
+                self.write()
+                metrics.write()
+                connection.close_if_unusable_or_obsolete()
+            except Exception:  # a thread that ended would never write again
+                logger.exception("The use of keys was not written.")
 
     def _add(self, counted: _Counted, requests: int) -> None:
         if counted in self._counts or len(self._counts) < MOST:
@@ -201,7 +217,7 @@ class _Places:
 
     def of(self, public_id: str, hour: int, place: tuple[str, str]) -> tuple[str, str]:
         """`place`, where there is room for it."""
-        if hour != self._hour or len(self._of) >= MOST:
+        if hour > self._hour or len(self._of) >= MOST:  # the last of the hour before may come after the first of this one
             self._hour, self._of = hour, {}
         places = self._of.setdefault(public_id, set())
         if place in places or len(places) < PLACES:

@@ -27,7 +27,7 @@ def client_address(request: Request) -> str | None:
         hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
         if len(hops) >= settings.TRUSTED_PROXY_COUNT:  # fewer: the request came round the proxies
             seen = hops[-settings.TRUSTED_PROXY_COUNT]
-    return _canonical(seen)
+    return _canonical(seen[:64])  # longer than any address; what is remembered must not be as long as headers may be
 
 
 def client_network(request: Request) -> str:
@@ -60,7 +60,8 @@ def _canonical(seen: str) -> str | None:
 
 def client_name(request: Request) -> str:
     """The program's short name: "checkly-cli", "terraform", else the product of the User-Agent, such as "curl"."""
-    return _program(request.META.get("HTTP_X_CHECKLY_SOURCE", ""), request.META.get("HTTP_USER_AGENT", ""))
+    source, agent = request.META.get("HTTP_X_CHECKLY_SOURCE", ""), request.META.get("HTTP_USER_AGENT", "")
+    return _program(source[:8], agent[:MAX_CLIENT_LENGTH])
 
 
 @functools.lru_cache(1024)
@@ -69,4 +70,4 @@ def _program(source: str, agent: str) -> str:
     if source in known:
         return known[source]
     product = re.match(r"[A-Za-z0-9][A-Za-z0-9._+-]*", agent)
-    return product.group()[:MAX_CLIENT_LENGTH] if product else ""
+    return product.group() if product else ""

@@ -1,6 +1,7 @@
 """How gunicorn serves KeyPortal: `gunicorn -c python:keyportal.gunicorn keyportal.wsgi`."""
 
 import os
+import resource
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keyportal.settings")
@@ -17,6 +18,8 @@ workers = settings.WEB_WORKERS
 worker_class = "keyportal.worker.Worker"
 logger_class = "keyportal.worker.QuietLogger"
 threads = settings.WEB_THREADS
+# Connections of one worker, as far as the system lets it open files: for these, its databases and its logs.
+worker_connections = min(1000, max(50, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 100))
 keepalive = 75
 timeout = 60
 graceful_timeout = 20

@@ -138,8 +138,12 @@ def _open_anew() -> None:
 os.register_at_fork(after_in_child=_open_anew)
 
 
+def counts_in_redis() -> bool:
+    return bool(_redis_servers())
+
+
 def _counts_in_file() -> bool:
-    return bool(settings.API_REQUESTS_PER_MINUTE or settings.API_FAILURES_PER_MINUTE) and not _redis_servers()
+    return bool(settings.API_REQUESTS_PER_MINUTE or settings.API_FAILURES_PER_MINUTE) and not counts_in_redis()
 
 
 def _redis_servers() -> str:
@@ -151,4 +155,4 @@ def _redis_servers() -> str:
 
 
 def _now() -> int:
-    return int(timezone.now().timestamp() * 1000)
+    return max(0, int(timezone.now().timestamp() * 1000))  # a clock that was never set

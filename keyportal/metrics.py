@@ -48,11 +48,11 @@ class Metrics:
 
     def write(self) -> None:
         """Leave the counts where other processes find them. A full disk stops no server: they are kept for the next time."""
-        with self._lock:
-            counts = dict(self._counts)
-        if counts:
+        with self._lock:  # to the end, lest an older count replace a newer one
+            if not self._counts:
+                return
             try:
-                _replace(_folder() / f"{os.getpid()}-{_birth(os.getpid())}.json", counts)
+                _replace(_folder() / _name_of(os.getpid()), self._counts)
             except OSError as error:
                 logger.warning("The metrics could not be written: %s", error)
 
@@ -66,21 +66,38 @@ os.register_at_fork(after_in_child=metrics.begin_anew)
 
 
 def of_all_processes() -> Counter[str]:
-    """The sum over all processes of this host, those that have ended included."""
+    """The sum over all processes of this host, those that have ended included. Raises OSError where it can't be read."""
     metrics.write()
     folder = _folder()
     with _locked(folder):
         past = _read(folder / _PAST)
         present: Counter[str] = Counter()
         for file in folder.glob("[0-9]*.json"):
-            pid, _, birth = file.stem.partition("-")
-            if birth == _birth(int(pid)):
-                present += _read(file)
-            else:
-                past += _read(file)
-                _replace(folder / _PAST, past)
+            if _has_ended(file) and file.name in past:  # whoever moved it was stopped before deleting it
                 file.unlink()
+            elif _has_ended(file):
+                past += _read(file)
+                _replace(folder / _PAST, past | {file.name: 1})
+                file.unlink()
+                _replace(folder / _PAST, past)
+            else:
+                present += _read(file)
         return past + present
+
+
+def _name_of(pid: int) -> str:
+    """The file of a process: its ID may be given to another one day, and may be another's in another container."""
+    return f"{_container()}-{pid}-{_birth(pid)}.json"
+
+
+def _has_ended(file: Path) -> bool:
+    container, pid, birth = file.stem.split("-")
+    return container == _container() and birth != _birth(int(pid))
+
+
+def _container() -> str:
+    """What tells the processes of one container from those of others, which can't see them."""
+    return str(Path("/proc/self/ns/pid").stat().st_ino)
 
 
 def _folder() -> Path:
@@ -98,7 +115,13 @@ def _birth(pid: int) -> str:
 
 
 def _read(file: Path) -> Counter[str]:
-    return Counter(json.loads(file.read_text())) if file.exists() else Counter()
+    try:
+        return Counter(json.loads(file.read_text()))
+    except FileNotFoundError:
+        return Counter()
+    except ValueError:  # half a file, after a power failure
+        logger.warning("%s can’t be read: counting goes on without it.", file)
+        return Counter()
 
 
 def _replace(file: Path, counts: dict[str, int]) -> None:

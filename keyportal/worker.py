@@ -3,9 +3,9 @@
 A thread is busy with one request at a time, and a client that sends half of one would keep it for ever. So heads are
 read in the worker's loop, which waits for thousands at once, and a thread's own reading and writing end in time.
 
-With SQLite the gateways' question is answered in the loop itself: it is one look-up in a file of this machine and a few
-hundred bytes, and handing it to a thread and back costs more than the answer. All else is for the threads, which wait
-side by side: for PostgreSQL, which may be far away or hang, and for whatever else takes its time.
+Where all that it needs are files of this machine and a cheap hash, the gateways' question is answered in the loop itself:
+handing it to a thread and back costs more than the answer. All else is for the threads, which wait side by side: for
+PostgreSQL and Redis, which may be far away or hang, and for whatever else takes its time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,13 @@ REQUEST_SECONDS = 30
 LINGER_SECONDS = 2
 # For how long a worker that has connections leaves the next one to the others, lest the first to wake take them all.
 LEAVE_SECONDS = 0.0003
+# How long a worker leaves new connections alone that the system has no room for.
+FULL_SECONDS = 0.05
+# Up to so many KiB, times passes, a key's hash takes less time than a thread takes to be given the request.
+CHEAP_HASH_KIB = 64
+# The longest head, all lines together.
 _CHUNK = 64 * 1024
+_TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _HAS_BODY = (b"\ncontent-length", b"\ntransfer-encoding", b"\nexpect")
 
 
@@ -53,14 +59,19 @@ class Line(socket.socket):
     def recv(self, *args: Any) -> bytes:
         if patience := self.gettimeout():
             left = self._ends - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("The client took too long to send its request.")
-            self.settimeout(min(patience, left))
-        return super().recv(*args)
+            self.settimeout(max(0.001, min(patience, left)))
+        try:
+            return super().recv(*args)
+        except TimeoutError:
+            # What gunicorn takes for a client that went away, which is no error of ours.
+            raise ConnectionResetError(errno.ECONNRESET, "The client took too long to send its request.") from None
 
     def sendall(self, data: Any, *args: Any) -> None:
         if not self.in_the_loop:
-            super().sendall(data, *args)
+            try:
+                super().sendall(data, *args)
+            except TimeoutError:
+                raise BrokenPipeError(errno.EPIPE, "The client does not fetch its answers.") from None
             return
         self.settimeout(0)
         try:
@@ -91,11 +102,9 @@ class Worker(ThreadWorker):
         self.lingering: deque[Connection] = deque()
 
     def run(self) -> None:
-        from django.db import connection
-
         from apikeys.gateway import PATH  # models can be imported from here on
 
-        asks = rb"(?:GET|HEAD) %s[/? ]" % re.escape(PATH.encode()) if connection.vendor == "sqlite" else rb"(?!)"
+        asks = rb"(?:GET|HEAD) %s[/? ]" % re.escape(PATH.encode()) if _answers_wait_for_nothing() else rb"(?!)"
         self._answered_now = re.compile(asks)
         super().run()
 
@@ -104,6 +113,9 @@ class Worker(ThreadWorker):
             client, address = listener.accept()
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.ECONNABORTED):  # another worker took it, or the client is gone
+                return
+            if error.errno in (errno.EMFILE, errno.ENFILE):  # whoever is connected is served on; the others wait
+                time.sleep(FULL_SECONDS)
                 return
             raise
         if self.nr_conns and self.cfg.workers > 1:
@@ -122,6 +134,16 @@ class Worker(ThreadWorker):
 
     def on_pending_socket_readable(self, connection: Connection, line: Line) -> None:
         self._read_head(connection, self.pending_conns)
+
+    def enqueue_req(self, connection: Connection) -> None:
+        """Give a thread what is whole. Of a request sent behind another only a part may have come: the loop waits for the rest."""
+        head = connection.parser.unreader.buf.getvalue()
+        if _is_whole(head):
+            super().enqueue_req(connection)
+            return
+        connection.sock.setblocking(False)
+        self.poller.register(connection.sock, EVENT_READ, None)
+        self._await_head(connection)
 
     def _await_head(self, connection: Connection) -> None:
         connection.timeout = time.monotonic() + HEAD_SECONDS
@@ -145,6 +167,9 @@ class Worker(ThreadWorker):
                 waiting.remove(connection)
                 self._await_head(connection)
             return
+        if data and not _is_whole(head):
+            connection.sock.send(_TOO_LONG)
+            data = b""
         if self._answered_now.match(head) and _is_all(head):
             self._answer_now(connection, waiting)
             return
@@ -222,6 +247,17 @@ class _Done:
 
     def result(self) -> Any:
         return self._result
+
+
+def _answers_wait_for_nothing() -> bool:
+    """Whether the gateways' question is answered without another machine, and with a hash that takes microseconds."""
+    from django.conf import settings
+    from django.db import connection
+
+    from keyportal import limits
+
+    is_cheap = settings.KEY_HASH_MEMORY_KIB * settings.KEY_HASH_TIME <= CHEAP_HASH_KIB
+    return connection.vendor == "sqlite" and not limits.counts_in_redis() and is_cheap
 
 
 def _is_whole(head: bytes) -> bool:

@@ -301,18 +301,39 @@ def test_a_client_that_sends_a_byte_at_a_time_is_not_read_for_ever(line: tuple[w
             theirs.sendall(b"x")
             assert ours.recv(1) == b"x"
 
-    with pytest.raises(TimeoutError):
+    with pytest.raises(ConnectionResetError):
         read_on()
 
 
 def test_an_answer_that_is_not_fetched_is_given_up(line: tuple[worker.Line, socket.socket]) -> None:
     ours, _ = line
     ours.setblocking(True)
-    with pytest.raises(TimeoutError):
+    with pytest.raises(BrokenPipeError):
         ours.sendall(b"x" * 10_000_000)
     ours.in_the_loop = True
     with pytest.raises(BrokenPipeError):
         ours.sendall(b"x" * 10_000_000)
+
+
+def test_half_of_a_second_request_keeps_no_thread(server: Server) -> None:
+    """Sent behind a whole one, by as many clients as there are threads."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(THREADS):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+            client.sendall(request(line=b"GET /healthz", closing=False) + b"GET /heal")
+            assert client.recv(4096).startswith(b"HTTP/1.1 200")
+        assert_alive(server)
+        client.sendall(b"thz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def test_a_head_without_end_is_refused(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        with contextlib.suppress(OSError):
+            client.sendall(b"GET /healthz HTTP/1.1\r\n" + b"X-Filler: " + b"x" * 8000 + b"\r\n")
+            for _ in range(9):
+                client.sendall(b"X-Filler: " + b"x" * 8000 + b"\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 431")
 
 
 # Processes, threads and connections

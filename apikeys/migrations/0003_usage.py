@@ -55,6 +55,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name_plural": "usage",
                 "db_table": "apikeys_usage",
+                "indexes": [models.Index(fields=["span", "starts_at"], name="usage_by_age")],
             },
         ),
     ]

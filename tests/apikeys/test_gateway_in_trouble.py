@@ -46,6 +46,19 @@ def test_beyond_the_limit_of_failures_an_address_gets_401_until_its_minute_is_ov
 
 
 @pytest.mark.usefixtures("clock")
+def test_a_key_that_was_good_at_one_door_passes_at_the_other_whatever_fails(
+    cast: factories.Cast, verify: Verify, call_api: Any, limited: Any
+) -> None:
+    at_the_api, at_the_gateway, new = (factories.service_key(cast.acme)[1] for _ in range(3))
+    # Used at the API just now, so that its last use is fresh when it comes to the gateway.
+    assert call_api("/v1/accounts/me", at_the_api).status_code == verify("", at_the_gateway).status == 200
+    for _ in range(FAILURES):
+        verify("", "garbage")
+    assert [verify("", key).status for key in (at_the_api, at_the_gateway, new)] == [200, 200, 401]
+    assert [call_api("/v1/accounts/me", key).status_code for key in (at_the_api, at_the_gateway, new)] == [200, 200, 429]
+
+
+@pytest.mark.usefixtures("clock")
 def test_behind_a_gateway_it_is_the_client_who_fails(cast: factories.Cast, verify: Verify, limited: Any) -> None:
     limited.TRUSTED_PROXY_COUNT = 1
     for _ in range(FAILURES):

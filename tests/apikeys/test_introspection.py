@@ -13,6 +13,7 @@ from django.test import Client
 
 from accounts.access import operator_at_shell, person
 from apikeys import introspection, secret
+from apikeys.usage import Outcome, Usage
 from keyportal.policy import GRANTABLE_ROLES, Role
 from tests import factories
 from tests.apikeys.databases import database_away
@@ -226,6 +227,13 @@ def test_the_use_of_both_keys_is_noted(cast: factories.Cast, ask: Ask) -> None:
     for used in (asking, row):
         used.refresh_from_db()
         assert (used.last_used_client, used.last_used_at is None) == ("orders", False)
+
+
+def test_a_deleted_key_that_is_asked_about_counts_as_one_that_knocks(cast: factories.Cast, ask: Ask) -> None:
+    row, key = factories.service_key(cast.acme)
+    row.revoke(by=cast.actor(cast.olivia, cast.acme))
+    assert ask(key).content == INACTIVE
+    assert Usage.objects.get(public_id=row.public_id).outcome == Outcome.DELETED
 
 
 def test_a_key_that_is_not_told_of_is_noted_nowhere(cast: factories.Cast, ask: Ask) -> None:

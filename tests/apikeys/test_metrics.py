@@ -101,15 +101,47 @@ def test_the_counts_of_all_processes_add_up_and_those_of_ended_ones_stay(
 ) -> None:
     folder: Path = settings.METRICS_DIR
     folder.mkdir()
-    (folder / f"1-{metrics._birth(1)}.json").write_text(json.dumps({"checks.allowed": 5}))
-    # One has ended; the ID of the other is another process's by now.
-    (folder / "99999999-7.json").write_text(json.dumps({"checks.allowed": 20}))
-    (folder / "1-0.json").write_text(json.dumps({"checks.allowed": 300}))
+    here, alive = metrics._container(), metrics._name_of(1)
+    counts = {
+        alive: 5,
+        f"{here}-99999999-7.json": 20,  # has ended
+        f"{here}-1-0.json": 300,  # the ID of the one that ended is another's by now
+        "1-1-0.json": 4000,  # in another container: nobody here can tell
+    }
+    for name, count in counts.items():
+        (folder / name).write_text(json.dumps({"checks.allowed": count}))
     name = 'keyportal_key_checks_total{outcome="allowed"}'
-    assert [read()[name] for _ in range(3)] == [325, 325, 325]
-    assert sorted(file.name for file in folder.glob("*.json")) == [f"1-{metrics._birth(1)}.json", "past.json"]
+    assert [read()[name] for _ in range(3)] == [4325, 4325, 4325]
+    assert sorted(file.name for file in folder.glob("*.json")) == sorted([alive, "1-1-0.json", "past.json"])
     metrics.metrics.count("allowed")
-    assert read()[name] == 326
+    assert read()[name] == 4326
+
+
+def test_who_is_killed_while_moving_counts_doubles_none(
+    read: Callable[[], dict[str, float]], db: None, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder: Path = settings.METRICS_DIR
+    folder.mkdir()
+    ended = folder / f"{metrics._container()}-99999999-7.json"
+    ended.write_text(json.dumps({"checks.allowed": 20}))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            metrics.of_all_processes()
+    assert ended.exists()
+    for _ in range(2):
+        assert read()['keyportal_key_checks_total{outcome="allowed"}'] == 20
+    assert not ended.exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_a_file_that_a_power_failure_has_halved_breaks_nothing(
+    read: Callable[[], dict[str, float]], db: None, settings: Any, content: str
+) -> None:
+    settings.METRICS_DIR.mkdir()
+    (settings.METRICS_DIR / "past.json").write_text(content)
+    metrics.metrics.count("allowed")
+    assert read()['keyportal_key_checks_total{outcome="allowed"}'] == 1
 
 
 def test_a_folder_that_can_t_be_written_fails_no_request(

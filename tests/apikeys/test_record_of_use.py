@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -188,6 +189,23 @@ def test_what_two_workers_count_adds_up(cast: factories.Cast) -> None:
             worker.count(row.public_id, Outcome.ALLOWED, NOON, asked())
         worker.write()
     assert Usage.objects.get().requests == 7
+
+
+def test_the_writer_goes_on_after_a_bug(cast: factories.Cast, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.USE_IN_BACKGROUND = True
+    monkeypatch.setattr(use, "WRITTEN_EVERY", 0.01)
+    recorder, turns = Recorder(), threading.Semaphore(0)
+
+    def crash(self: Recorder) -> None:
+        turns.release()
+        raise RuntimeError("crashed on purpose")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "write", crash)
+        for _ in range(3):
+            recorder.wake()
+            assert turns.acquire(timeout=10)
+        recorder.stop()
 
 
 # The key's page
