@@ -57,13 +57,15 @@ class Line(socket.socket):
         self.settimeout(REQUEST_SECONDS if flag else 0)
 
     def recv(self, *args: Any) -> bytes:
-        if patience := self.gettimeout():
-            left = self._ends - time.monotonic()
-            self.settimeout(max(0.001, min(patience, left)))
         try:
+            if patience := self.gettimeout():
+                left = self._ends - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError
+                self.settimeout(min(patience, left))
             return super().recv(*args)
         except TimeoutError:
-            # What gunicorn takes for a client that went away, which is no error of ours.
+            # As gunicorn hears of a client that went away, which is no error of ours.
             raise ConnectionResetError(errno.ECONNRESET, "The client took too long to send its request.") from None
 
     def sendall(self, data: Any, *args: Any) -> None:
