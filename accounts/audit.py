@@ -54,6 +54,8 @@ class AuditEvent(models.Model):
         USER_REACTIVATED = "user.reactivated", "User reactivated"
         USER_DELETED = "user.deleted", "User deleted"
         KEY_CREATED = "key.created", "Created"
+        KEY_RENAMED = "key.renamed", "Renamed"
+        KEY_ROTATED = "key.rotated", "Rotated"
         KEY_REVOKED = "key.revoked", "Deleted"
 
     at = models.DateTimeField(default=timezone.now)

@@ -66,6 +66,7 @@ class ApiKeyAdmin(OperatorAdmin):
         ("created_at", "created_by"),
         "expires_at",
         "suspended_at",
+        ("replaced_at", "replaces"),
         ("revoked_at", "revoked_by_name", "revoked_reason"),
         ("last_used_at", "last_used_address", "last_used_client"),
     )

@@ -29,6 +29,7 @@ SELECT k.name, k.secret_hash, k.role, k.user_id,
        k.revoked_at IS NOT NULL,
        k.suspended_at IS NOT NULL,
        k.expires_at IS NOT NULL AND k.expires_at <= %s,
+       k.replaced_at,
        k.last_used_at IS NULL OR k.last_used_at <= %s,
        u.is_active, a.id, a.name, a.suspended_at IS NOT NULL, a.owner_id = k.user_id, m.role
   FROM apikeys_apikey k
@@ -78,7 +79,7 @@ def check_key(secret: Secret, account: str | None) -> CheckedKey:
 
     Raises InvalidCredential for everything that is no usable key, and KeyRefused where there is such a key. Malformed,
     unknown and wrong secret read the same; only a caller who proved the secret is told that the key was deleted,
-    suspended or has expired.
+    replaced, suspended or has expired.
     """
     now, named = timezone.now(), _account_id(account)
     row = _look_up(secret.public_id, named, now)
@@ -93,6 +94,7 @@ def check_key(secret: Secret, account: str | None) -> CheckedKey:
         is_revoked,
         is_suspended,
         is_expired,
+        replaced_at,
         use_is_due,
         user_is_active,
         account_id,
@@ -103,6 +105,9 @@ def check_key(secret: Secret, account: str | None) -> CheckedKey:
     ) = row
     if not secret.matches(secret_hash):
         raise KeyRefused(MALFORMED, Outcome.WRONG_SECRET)
+    if replaced_at is not None and (is_revoked or (is_expired and not is_suspended)):
+        message = f"This API key was replaced on {_day(replaced_at)} and has ended. Use the key that took its place."
+        raise KeyRefused(message, Outcome.REPLACED)
     if is_revoked:
         raise KeyRefused("This API key was deleted.", Outcome.DELETED)
     if is_suspended:
@@ -165,6 +170,12 @@ def _account_id(text: str | None) -> UUID | None:
     except ValueError:
         return None
     return account_id if str(account_id) == (text or "").lower() else None
+
+
+def _day(value: datetime | str) -> str:
+    """SQLite keeps times as text."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return f"{moment.day} {moment:%b %Y}"
 
 
 def _uuid(value: Any) -> UUID | None:

@@ -19,6 +19,7 @@ from keyportal.policy import GRANTABLE_ROLES, Role
 NAME_HINT = "Where will you use it? For example “Laptop CLI” or “GitHub Actions, web repo”."
 NAME_WIDGET = forms.TextInput(attrs={"autocomplete": "off", "autofocus": True})
 _DAYS = {"30": 30, "90": 90, "365": 365}
+_OVERLAPS = {"0": timedelta(0), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
 _NONCE = re.compile(r"[0-9A-Za-z_-]{16,64}", re.ASCII)
 
 
@@ -27,8 +28,22 @@ def fresh_nonce() -> str:
     return secrets.token_urlsafe(16)
 
 
-class UserKeyForm(forms.Form):
-    """Name, expiry, and the nonce that makes a repeated form harmless."""
+class OnceForm(forms.Form):
+    """A form that makes a key, with the nonce that makes its repetition harmless."""
+
+    nonce = forms.CharField(required=False, widget=forms.HiddenInput, initial=fresh_nonce)
+
+    def clean_nonce(self) -> str:
+        """The nonce, or a fresh one in the form that is shown again: nobody can repair a hidden field."""
+        nonce: str = self.cleaned_data["nonce"]
+        if not _NONCE.fullmatch(nonce):
+            self.data = {**self.data.dict(), "nonce": fresh_nonce()}  # type: ignore[attr-defined]
+            self.add_error(None, "This form was incomplete. Nothing was created: please send it again.")
+        return nonce
+
+
+class UserKeyForm(OnceForm):
+    """Name, expiry and nonce."""
 
     name = NameField(help_text=NAME_HINT, widget=NAME_WIDGET, error_messages={"required": "Give it a name."})
     expires = forms.ChoiceField(
@@ -44,7 +59,6 @@ class UserKeyForm(forms.Form):
         widget=forms.DateInput(attrs={"type": "date"}),
         error_messages={"invalid": "Give the day as YYYY-MM-DD."},
     )
-    nonce = forms.CharField(required=False, widget=forms.HiddenInput, initial=fresh_nonce)
 
     field_order = ("name", "role", "expires", "expires_on", "nonce")
 
@@ -52,14 +66,6 @@ class UserKeyForm(forms.Form):
     def expiry_hints(self) -> dict[str, date]:
         """The last day that each choice of days would give."""
         return {choice: _end_of_day(_in_days(days)).date() for choice, days in _DAYS.items()}
-
-    def clean_nonce(self) -> str:
-        """The nonce, or a fresh one in the form that is shown again: nobody can repair a hidden field."""
-        nonce: str = self.cleaned_data["nonce"]
-        if not _NONCE.fullmatch(nonce):
-            self.data = {**self.data.dict(), "nonce": fresh_nonce()}  # type: ignore[attr-defined]
-            self.add_error(None, "This form was incomplete. Nothing was created: please send it again.")
-        return nonce
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -88,6 +94,40 @@ class ServiceKeyForm(UserKeyForm):
         widget=forms.RadioSelect,
         error_messages={"required": "Choose a role.", "invalid_choice": "Choose one of these roles."},
     )
+
+
+class RenameKeyForm(forms.Form):
+    name = NameField(help_text=NAME_HINT, widget=NAME_WIDGET, error_messages={"required": "Give it a name."})
+
+
+class RotateKeyForm(OnceForm):
+    """How long the old key works on beside its successor."""
+
+    overlap = forms.ChoiceField(
+        choices=[("24h", "24 hours"), ("7d", "7 days"), ("0", "Not at all")],
+        initial="24h",
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose how long the old key works on.", "invalid_choice": "Choose one of these."},
+    )
+
+    def __init__(self, *args: Any, key: ApiKey, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.key = key
+
+    @property
+    def ends(self) -> dict[str, datetime]:
+        """When the old key would end, by choice: sooner than that where it expires sooner."""
+        now = timezone.now()
+        ends = {choice: now + overlap for choice, overlap in _OVERLAPS.items() if overlap}
+        return {choice: min(end, self.key.expires_at or end) for choice, end in ends.items()}
+
+    @property
+    def expiry_of_successor(self) -> datetime | None:
+        return self.key.expiry_of_successor(timezone.now())
+
+    def as_arguments(self) -> dict[str, Any]:
+        """What `rotate` takes."""
+        return {"overlap": _OVERLAPS[self.cleaned_data["overlap"]], "nonce": self.cleaned_data["nonce"]}
 
 
 class DeleteKeyForm(forms.Form):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -27,6 +27,7 @@ from keyportal.triggers import Refusal
 FURTHEST_EXPIRY_YEARS = 10
 EXPIRING_WITHIN = timedelta(days=14)
 CONFIRM_IF_USED_WITHIN = timedelta(days=30)
+LONGEST_OVERLAP = timedelta(days=7)
 # One UPDATE of a million rows made another writer wait 17 seconds; 5,000 rows go in well under one.
 REVOKE_BATCH = 5_000
 
@@ -51,7 +52,19 @@ class AlreadyShown(Conflict):
         self.key = key
 
 
+class KeyStandsStill(Conflict):
+    """A key is in no state to be renamed or rotated. `way_on` says where to go instead: the words and the address."""
+
+    def __init__(self, message: str, *way_on: str) -> None:
+        super().__init__(message)
+        self.way_on = way_on
+
+
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def locked(self, pk: int) -> ApiKey:
+        """The key, its row locked until the transaction ends."""
+        return self.select_related("user", "account").select_for_update(of=("self",)).get(pk=pk)
+
     def visible_to(self, actor: Actor) -> ApiKeyQuerySet:
         """The keys for which `policy.can_see_key` says True."""
         if actor.is_operator:
@@ -132,7 +145,7 @@ class ApiKeyManager(_ManagerOfQuerySet["ApiKey"]):
             policy.require(policy.can_create_user_key(_present(by)))
             secret = Secret.generate(Kind.USER)
             key: ApiKey = self.model(user_id=by.user_id)
-            return self._issue(key, secret, by=by, name=name, expires_at=expires_at, nonce=nonce)
+            return self.issue(key, secret, by=by, name=name, expires_at=expires_at, nonce=nonce, now=timezone.now())
 
     def issue_service_key(
         self,
@@ -150,12 +163,20 @@ class ApiKeyManager(_ManagerOfQuerySet["ApiKey"]):
             policy.require(policy.can_create_service_key(account.present(by), role))
             secret = Secret.generate(Kind.SERVICE)
             key = self.model(account=account, role=role)
-            return self._issue(key, secret, by=by, name=name, expires_at=expires_at, nonce=nonce)
+            return self.issue(key, secret, by=by, name=name, expires_at=expires_at, nonce=nonce, now=timezone.now())
 
-    def _issue(
-        self, key: ApiKey, secret: Secret, *, by: Actor, name: str, expires_at: datetime | None, nonce: str | None
+    def issue(
+        self,
+        key: ApiKey,
+        secret: Secret,
+        *,
+        by: Actor,
+        name: str,
+        expires_at: datetime | None,
+        nonce: str | None,
+        now: datetime,
     ) -> tuple[ApiKey, Secret]:
-        now = timezone.now()
+        """Write down a new key and its event, for a verb that has asked the policy."""
         if expires_at is not None and not (now < expires_at and expires_at.date() <= _ten_years_from(now)):
             raise ValidationError({"expires_on": "Choose a day from today on, at most ten years from now."})
         key.name = clean_name(name)
@@ -165,13 +186,20 @@ class ApiKeyManager(_ManagerOfQuerySet["ApiKey"]):
         try:
             with transaction.atomic():
                 key.save(force_insert=True)
-                key.event(AuditEvent.Action.KEY_CREATED, by=by, role=key.role, expires_at=_iso(expires_at)).save()
+                replaces = key.replaces.public_id if key.replaces else None
+                key.event(
+                    AuditEvent.Action.KEY_CREATED, by=by, role=key.role, expires_at=_iso(expires_at), replaces=replaces
+                ).save()
         except IntegrityError:
-            shown = self.filter(created_by_id=by.user_id, nonce=nonce).first() if nonce else None
-            if shown is None:
-                raise
-            raise AlreadyShown(shown) from None
+            self.require_unspent(nonce, by)
+            raise
         return key, secret
+
+    def require_unspent(self, nonce: str | None, by: Actor) -> None:
+        """Go on, unless a form with this nonce has made a key before."""
+        shown = self.filter(created_by_id=by.user_id, nonce=nonce).first() if nonce else None
+        if shown is not None:
+            raise AlreadyShown(shown) from None
 
 
 def _present(by: Actor) -> Actor:
@@ -187,7 +215,7 @@ def _present(by: Actor) -> Actor:
 class State:
     """What a key is now, in one word for code and in words for people."""
 
-    value: Literal["active", "expiring", "expired", "suspended", "deleted"]
+    value: Literal["active", "expiring", "ending", "replaced", "expired", "suspended", "deleted"]
     label: str
 
 
@@ -208,6 +236,9 @@ class ApiKey(models.Model):
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", db_index=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     suspended_at = models.DateTimeField(null=True, blank=True)
+    replaced_at = models.DateTimeField(null=True, blank=True)
+    # One successor for each key: of two rotations at once the database refuses one.
+    replaces = models.OneToOneField("self", on_delete=models.PROTECT, null=True, blank=True, related_name="replaced_by")
     revoked_at = models.DateTimeField(null=True, blank=True)
     revoked_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
     revoked_by_name = models.CharField(max_length=360, blank=True)
@@ -235,6 +266,9 @@ class ApiKey(models.Model):
                 # A date near the year 9999 can be stored and then never be read again in another time zone.
                 condition=Q(expires_at__isnull=True) | Q(expires_at__lt=datetime.fromisoformat("2200-01-01T00:00:00+00:00")),
                 name="apikey_expiry_readable",
+            ),
+            models.CheckConstraint(
+                condition=Q(replaced_at__isnull=True) | Q(expires_at__isnull=False), name="apikey_replaced_ends"
             ),
         )
         indexes = (
@@ -266,17 +300,38 @@ class ApiKey(models.Model):
             return State("deleted", "Deleted")
         if self.suspended_at is not None:
             return State("suspended", "Suspended")
-        if self.expires_at is None or self.expires_at - now > EXPIRING_WITHIN:
+        if self.expires_at is None:
             return State("active", "Active")
-        if self.expires_at <= now:
+        return self._state_by_its_end(self.expires_at, now)
+
+    def _state_by_its_end(self, end: datetime, now: datetime) -> State:
+        if self.replaced_at is not None:
+            return State("ending", f"Replaced, ends {time_left(end, now)}") if end > now else State("replaced", "Replaced")
+        if end <= now:
             return State("expired", "Expired")
-        days = (self.expires_at.date() - now.date()).days
+        if end - now > EXPIRING_WITHIN:
+            return State("active", "Active")
+        days = (end.date() - now.date()).days
         words = {0: "today", 1: "tomorrow"}.get(days, f"in {days} days")
         return State("expiring", f"Expires {words}")
 
     @property
     def is_usable(self) -> bool:
-        return self.state.value in ("active", "expiring")
+        return self.state.value in ("active", "expiring", "ending")
+
+    @property
+    def is_rotatable(self) -> bool:
+        return self.is_usable and self.replaced_at is None
+
+    @property
+    def successor(self) -> ApiKey | None:
+        """The key that took the place of this one."""
+        return getattr(self, "replaced_by", None)
+
+    @property
+    def time_left(self) -> str:
+        """Words for when it ends ("in 23 hours"), of a key that does."""
+        return time_left(self.expires_at, timezone.now()) if self.expires_at else ""
 
     @property
     def maker_has_left(self) -> bool:
@@ -302,6 +357,14 @@ class ApiKey(models.Model):
         return self._url("key_delete", self.public_id)
 
     @property
+    def rename_url(self) -> str:
+        return self._url("key_rename", self.public_id)
+
+    @property
+    def rotate_url(self) -> str:
+        return self._url("key_rotate", self.public_id)
+
+    @property
     def list_url(self) -> str:
         """The list that this key stands in."""
         return self._url("keys")
@@ -319,6 +382,84 @@ class ApiKey(models.Model):
     def revoke(self, *, by: Actor, reason: str = "") -> bool:
         """End this key for good. False when it had ended before. Raises PermissionDenied."""
         return bool(ApiKey.objects.filter(pk=self.pk).revoke(by=by, reason=reason))
+
+    def rename(self, *, by: Actor, name: str) -> bool:
+        """Call this key something else. False when it is called so already.
+
+        Raises PermissionDenied, ValidationError for a bad name, KeyStandsStill for a deleted key.
+        """
+        name = clean_name(name)
+        with transaction.atomic():
+            by = _present(by)
+            key = ApiKey.objects.locked(self.pk)
+            policy.require(policy.can_rename_key(by, key))
+            key.require_renamable()
+            was, key.name = key.name, name
+            if name == was:
+                return False
+            key.save(update_fields=["name"])
+            key.event(AuditEvent.Action.KEY_RENAMED, by=by, was=was).save()
+        self.name = name
+        return True
+
+    def require_renamable(self) -> None:
+        if self.revoked_at is not None:
+            raise KeyStandsStill("This key was deleted. It keeps its name.", "Go to the key", self.get_absolute_url())
+
+    def rotate(self, *, by: Actor, overlap: timedelta, nonce: str | None = None) -> tuple[ApiKey, Secret]:
+        """A key that takes the place of this one, and its secret, to be revealed once.
+
+        The successor has the same name, owner and role, and as long a life as this one was given. This one works on for
+        `overlap`, or until its own expiry if that is sooner; without an overlap it is revoked. Raises PermissionDenied,
+        ValidationError for an overlap beyond LONGEST_OVERLAP, KeyStandsStill for a key that is not usable or was replaced
+        before, AlreadyShown for a nonce seen before.
+        """
+        if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
+            raise ValidationError({"overlap": f"The old key works on for at most {LONGEST_OVERLAP.days} days."})
+        with transaction.atomic():
+            by = _present(by)
+            key = ApiKey.objects.locked(self.pk)
+            policy.require(policy.can_rotate_key(by, key))
+            ApiKey.objects.require_unspent(nonce, by)
+            key.require_rotatable()
+            now = timezone.now()
+            made = ApiKey.objects.issue(
+                ApiKey(user=key.user, account=key.account, role=key.role, replaces=key),
+                Secret.generate(key.kind),
+                by=by,
+                name=key.name,
+                expires_at=key.expiry_of_successor(now),
+                nonce=nonce,
+                now=now,
+            )
+            key._give_way_to(made[0], by=by, now=now, overlap=overlap)
+        return made
+
+    def require_rotatable(self) -> None:
+        if self.successor is not None:
+            message = f"This key was rotated already. Rotate the one that took its place, {self.successor.masked}."
+            raise KeyStandsStill(message, "Go to that key", self.successor.get_absolute_url())
+        if self.revoked_at is not None:
+            raise KeyStandsStill("This key was deleted. Create a new one instead.", "Create a new key", self.new_url)
+        if self.suspended_at is not None:
+            message = "This key is suspended. It can be rotated once an operator has resumed it."
+            raise KeyStandsStill(message, "Go to the key", self.get_absolute_url())
+        if not self.is_usable:
+            raise KeyStandsStill("This key has expired. Create a new one instead.", "Create a new key", self.new_url)
+
+    def expiry_of_successor(self, now: datetime) -> datetime | None:
+        """As long from now as this key was given when it was made, at most through the furthest day."""
+        if self.expires_at is None:
+            return None
+        return min(now + (self.expires_at - self.created_at), datetime.combine(_ten_years_from(now), time(23, 59, 59), UTC))
+
+    def _give_way_to(self, successor: ApiKey, *, by: Actor, now: datetime, overlap: timedelta) -> None:
+        self.replaced_at = now
+        self.expires_at = min(self.expires_at or now + overlap, now + overlap)
+        self.save(update_fields=["replaced_at", "expires_at"])
+        self.event(AuditEvent.Action.KEY_ROTATED, by=by, replaced_by=successor.public_id, ends_at=_iso(self.expires_at)).save()
+        if not overlap:
+            self.revoke(by=by, reason="Rotated")
 
     def event(self, action: AuditEvent.Action, *, by: Actor, **details: Any) -> AuditEvent:
         """An AuditEvent about this key, not yet saved."""
@@ -341,6 +482,19 @@ def usable_at(now: datetime) -> Q:
 
 def expired_at(now: datetime) -> Q:
     return Q(revoked_at=None, suspended_at=None, expires_at__lte=now)
+
+
+def time_left(until: datetime, now: datetime) -> str:
+    """Words for a coming moment: by the clock within a day, by the calendar beyond it."""
+    minutes = int((until - now).total_seconds() // 60)
+    if minutes < 1:
+        return "in less than a minute"
+    if minutes < 60:
+        return f"in {minutes} minute{'' if minutes == 1 else 's'}"
+    if minutes < 24 * 60:
+        return f"in {minutes // 60} hour{'' if minutes < 120 else 's'}"
+    days = (until.date() - now.date()).days
+    return "tomorrow" if days == 1 else f"in {days} days"
 
 
 def _ten_years_from(now: datetime) -> date:

@@ -34,6 +34,7 @@ class Outcome(models.TextChoices):
     EXPIRED = "expired", "Key expired"
     SUSPENDED = "suspended", "Key suspended"
     DELETED = "deleted", "Key deleted"
+    REPLACED = "replaced", "Key replaced"
     DEACTIVATED = "deactivated", "User deactivated"
     WRONG_SECRET = "wrong_secret", "Wrong secret"
 

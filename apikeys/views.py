@@ -22,9 +22,10 @@ from accounts.access import PageRequest, as_member, as_oneself, membership_used_
 from accounts.audit import AuditEvent
 from accounts.models import Account
 from apikeys.chart import chart_of
-from apikeys.forms import DeleteKeyForm, ServiceKeyForm, UserKeyForm
+from apikeys.forms import DeleteKeyForm, RenameKeyForm, RotateKeyForm, ServiceKeyForm, UserKeyForm
 from apikeys.listing import list_keys
-from apikeys.models import AlreadyShown, ApiKey, ApiKeyQuerySet
+from apikeys.models import AlreadyShown, ApiKey, ApiKeyQuerySet, KeyStandsStill
+from apikeys.rotation import rotations_of
 from apikeys.secret import Secret
 from keyportal import policy
 from keyportal.http import see_other
@@ -52,24 +53,36 @@ def user_key_new(request: PageRequest) -> HttpResponse:
 @require_safe
 @as_oneself
 def user_key(request: PageRequest, public_id: str) -> HttpResponse:
-    key = get_object_or_404(_details(request.user.api_keys), public_id=public_id)
-    return render(request, "apikeys/user_key.html", _key_page(request, key))
+    return render(request, "apikeys/user_key.html", _key_page(request, _own_key(request, public_id)))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@as_oneself
+def user_key_rename(request: PageRequest, public_id: str) -> HttpResponse:
+    return _rename(request, _own_key(request, public_id), "apikeys/user_key.html")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@as_oneself
+def user_key_rotate(request: PageRequest, public_id: str) -> HttpResponse:
+    return _rotate(request, _own_key(request, public_id), "apikeys/user_key.html")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @as_oneself
 def user_key_delete(request: PageRequest, public_id: str) -> HttpResponse:
-    key = get_object_or_404(_details(request.user.api_keys), public_id=public_id)
+    key = _own_key(request, public_id)
     return _delete(request, key, "apikeys/user_keys.html", lambda: _user_list(request) | {"form": UserKeyForm()})
 
 
-def _own_keys(request: PageRequest) -> ApiKeyQuerySet:
-    return request.user.api_keys.all()  # type: ignore[return-value]
+def _own_key(request: PageRequest, public_id: str) -> ApiKey:
+    return get_object_or_404(_details(request.user.api_keys), public_id=public_id)
 
 
 def _user_list(request: PageRequest) -> Context:
+    keys = _with_its_rotation(request.user.api_keys)
     return {
-        "listing": list_keys(_own_keys(request), request.GET, url=reverse("user_keys"), new_url=reverse("user_key_new")),
+        "listing": list_keys(keys, request.GET, url=reverse("user_keys"), new_url=reverse("user_key_new")),
         "can_create": policy.can_create_user_key(request.actor),
     }
 
@@ -109,22 +122,39 @@ def service_key_new(request: PageRequest, account: Account) -> HttpResponse:
 @as_member
 @_service_keys_visible
 def service_key(request: PageRequest, account: Account, public_id: str) -> HttpResponse:
-    key = get_object_or_404(_details(account.service_keys).with_maker_role(), public_id=public_id)
-    context = _key_page(request, key)
-    return render(request, "apikeys/service_key.html", context | {"account": account})
+    context = _key_page(request, _service_key(account, public_id))
+    return render(request, "apikeys/service_key.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@as_member
+@_service_keys_visible
+def service_key_rename(request: PageRequest, account: Account, public_id: str) -> HttpResponse:
+    return _rename(request, _service_key(account, public_id), "apikeys/service_key.html")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@as_member
+@_service_keys_visible
+def service_key_rotate(request: PageRequest, account: Account, public_id: str) -> HttpResponse:
+    return _rotate(request, _service_key(account, public_id), "apikeys/service_key.html")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @as_member
 @_service_keys_visible
 def service_key_delete(request: PageRequest, account: Account, public_id: str) -> HttpResponse:
-    key = get_object_or_404(_details(account.service_keys).with_maker_role(), public_id=public_id)
+    key = _service_key(account, public_id)
     list_context = lambda: _service_list(request, account) | {"form": ServiceKeyForm()}  # noqa: E731
     return _delete(request, key, "apikeys/service_keys.html", list_context)
 
 
+def _service_key(account: Account, public_id: str) -> ApiKey:
+    return get_object_or_404(_details(account.service_keys).with_maker_role(), public_id=public_id)
+
+
 def _service_list(request: PageRequest, account: Account) -> Context:
-    keys = account.service_keys.with_maker_role().select_related("created_by")
+    keys = _with_its_rotation(account.service_keys).with_maker_role().select_related("created_by")
     new_url = reverse("service_key_new", args=[account.pk])
     return {
         "listing": list_keys(keys, request.GET, url=reverse("service_keys", args=[account.pk]), new_url=new_url),
@@ -137,7 +167,12 @@ def _service_list(request: PageRequest, account: Account) -> Context:
 
 
 def _details(keys: Any) -> ApiKeyQuerySet:
-    return keys.select_related("user", "account", "created_by")  # type: ignore[no-any-return]
+    return _with_its_rotation(keys).select_related("user", "account", "created_by")
+
+
+def _with_its_rotation(keys: Any) -> ApiKeyQuerySet:
+    """With the key that each replaces, and the one that replaced it."""
+    return keys.select_related("replaces", "replaced_by")  # type: ignore[no-any-return]
 
 
 def _create(
@@ -175,6 +210,7 @@ def _reveal(request: PageRequest, key: ApiKey, secret: Secret) -> HttpResponse:
             facts.append((f"Role in {membership.account.name}", membership.role.label))
     context = {
         "key": key,
+        "old": ApiKey.objects.get(pk=key.replaces_id) if key.replaces_id else None,
         "facts": facts,
         "curl": curl_example(account),
         "address": request.actor.address,
@@ -200,27 +236,71 @@ def _already_shown(request: PageRequest, key: ApiKey) -> HttpResponse:
     return render(request, "apikeys/key_already_shown.html", context, status=409)
 
 
+def _stands_still(request: PageRequest, error: KeyStandsStill) -> HttpResponse:
+    return render(request, "409.html", {"message": str(error), "way_on": error.way_on}, status=409)
+
+
 def _key_page(request: PageRequest, key: ApiKey) -> Context:
     history = AuditEvent.objects.filter(target_type="key", target_id=key.public_id)[:50]
     use = key.use_of_late()
     return {
         "key": key,
+        "account": key.account,
         "use": use,
         "chart": chart_of(use),
         "events": [
             {
                 "at": e.at,
                 "what": e.get_action_display(),
+                "was": e.details.get("was"),
                 "who": e.actor_name,
                 "address": None if e.via == "operator" else e.address,
             }
             for e in history
         ],
+        "rotations": rotations_of(key),
+        "can_rename": key.revoked_at is None and policy.can_rename_key(request.actor, key),
+        "rename_form": RenameKeyForm(initial={"name": key.name}),
+        "can_rotate": key.is_rotatable and policy.can_rotate_key(request.actor, key),
+        "rotate_form": RotateKeyForm(key=key),
         "can_revoke": policy.can_revoke_key(request.actor, key),
         "delete_form": None if key.revoked_at else DeleteKeyForm(key=key),
         "delete_url": key.delete_url,
         "list_url": key.list_url,
     }
+
+
+def _rename(request: PageRequest, key: ApiKey, template: str) -> HttpResponse:
+    """The key's page with the dialog open on GET, the new name on POST."""
+    policy.require(policy.can_rename_key(request.actor, key))
+    form = RenameKeyForm(request.POST if request.method == "POST" else None, initial={"name": key.name})
+    try:
+        if request.method == "POST" and form.is_valid():
+            if key.rename(by=request.actor, name=form.cleaned_data["name"]):
+                messages.success(request, f"The key is now called “{key.name}”. Its secret is the same.")
+            return see_other(key.get_absolute_url())
+        key.require_renamable()
+    except KeyStandsStill as error:
+        return _stands_still(request, error)
+    context = _key_page(request, key) | {"dialog": "rename", "rename_form": form}
+    return render(request, template, context, status=400 if form.errors else 200)
+
+
+def _rotate(request: PageRequest, key: ApiKey, template: str) -> HttpResponse:
+    """The key's page with the dialog open on GET; on POST its successor, shown once."""
+    policy.require(policy.can_rotate_key(request.actor, key))
+    form = RotateKeyForm(request.POST if request.method == "POST" else None, key=key)
+    try:
+        if request.method == "POST" and form.is_valid():
+            require_fresh(request)
+            return _reveal(request, *key.rotate(by=request.actor, **form.as_arguments()))
+        key.require_rotatable()
+    except AlreadyShown as shown:
+        return _already_shown(request, shown.key)
+    except KeyStandsStill as error:
+        return _stands_still(request, error)
+    context = _key_page(request, key) | {"dialog": "rotate", "rotate_form": form}
+    return render(request, template, context, status=400 if form.errors else 200)
 
 
 def _delete(request: PageRequest, key: ApiKey, template: str, list_context: Callable[[], Context]) -> HttpResponse:

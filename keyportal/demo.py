@@ -117,6 +117,10 @@ def _keys_in_every_state(acme: Account, olivia: User, adam: User, eve: User) -> 
     _user_key(olivia, "Home Assistant", age=timedelta(days=60), used=timedelta(minutes=1), client="HomeAssistant")
     _user_key(olivia, "Laptop CLI", age=timedelta(days=19), used=timedelta(minutes=4), client="checkly-cli")
     _user_key(olivia, "Scratch", age=week)
+    # In the midst of a rotation, where nobody has moved to the new secret.
+    old = _user_key(olivia, "Release notes", age=timedelta(days=70), used=timedelta(minutes=12), client="checkly-cli")
+    new = _user_key(olivia, "Release notes", age=timedelta(minutes=40), replaces=old)
+    _give_way(old, new, timedelta(hours=24))
 
     shell = operator_at_shell()
     # Somebody who made a key, then left: her key stays.
@@ -140,6 +144,21 @@ def _keys_in_every_state(acme: Account, olivia: User, adam: User, eve: User) -> 
         expires=timedelta(days=9),
     )
     _service_key(acme, adam, "Status page", Role.READ_ONLY, age=timedelta(days=2))
+    # Here most have moved, and one has not.
+    old = _service_key(
+        acme, adam, "Deploy", Role.READ_WRITE, age=timedelta(days=70), used=timedelta(minutes=12), client="checkly-cli"
+    )
+    new = _service_key(
+        acme,
+        adam,
+        "Deploy",
+        Role.READ_WRITE,
+        age=timedelta(days=2),
+        used=timedelta(minutes=3),
+        client="checkly-cli",
+        replaces=old,
+    )
+    _give_way(old, new, week)
 
 
 def _enroll(email: str, name: str, password: str, **fields: Any) -> User:
@@ -156,12 +175,12 @@ def _checks(account: Account, rows: Any) -> None:
         check.save()
 
 
-def _user_key(user: User, name: str, **past: Any) -> None:
-    _key_of_the_past(Kind.USER, user, name, {"user": user}, **past)
+def _user_key(user: User, name: str, **past: Any) -> ApiKey:
+    return _key_of_the_past(Kind.USER, user, name, {"user": user}, **past)
 
 
-def _service_key(account: Account, maker: User, name: str, role: Role, **past: Any) -> None:
-    _key_of_the_past(Kind.SERVICE, maker, name, {"account": account, "role": role}, **past)
+def _service_key(account: Account, maker: User, name: str, role: Role, **past: Any) -> ApiKey:
+    return _key_of_the_past(Kind.SERVICE, maker, name, {"account": account, "role": role}, **past)
 
 
 def _key_of_the_past(
@@ -176,7 +195,8 @@ def _key_of_the_past(
     expires: timedelta | None = None,
     suspended: bool = False,
     revoked: str = "",
-) -> None:
+    replaces: ApiKey | None = None,
+) -> ApiKey:
     """A key made `age` ago, with the event of that day: the verbs make keys of now only. Nobody keeps its secret."""
     now = timezone.now()
     secret = Secret.generate(kind)
@@ -192,6 +212,7 @@ def _key_of_the_past(
         last_used_address="198.51.100.7" if used else None,
         last_used_client=client if used else "",
         suspended_at=now - timedelta(days=3) if suspended else None,
+        replaces=replaces,
         **belongs,
     )
     if used is not None:
@@ -201,6 +222,16 @@ def _key_of_the_past(
     made.save()
     if revoked:
         key.revoke(by=key.account.present(person(maker)) if key.account else person(maker), reason=revoked)
+    return key
+
+
+def _give_way(old: ApiKey, new: ApiKey, overlap: timedelta) -> None:
+    """The old key was rotated when the new one was made."""
+    old.replaced_at, old.expires_at = new.created_at, new.created_at + overlap
+    old.save()
+    rotated = old.event(AuditEvent.Action.KEY_ROTATED, by=person(new.created_by), replaced_by=new.public_id)
+    rotated.at = new.created_at
+    rotated.save()
 
 
 def _use(key: ApiKey, last: datetime) -> None:

@@ -213,13 +213,22 @@ def can_create_service_key(actor: Actor, role: Role | None = None) -> Decision:
     return _admin(actor, "create service API keys") and _not_suspended(actor)
 
 
-def can_change_key(actor: Actor, key: KeyFacts) -> Decision:
-    """Rename and rotate: the key's own user; admins and owners for a service key; never an operator."""
+def can_rename_key(actor: Actor, key: KeyFacts) -> Decision:
+    """The key's own user; admins and owners for a service key, while the account is not suspended; never an operator."""
+    return _may_change_key(actor, key, "rename service keys")
+
+
+def can_rotate_key(actor: Actor, key: KeyFacts) -> Decision:
+    """Whoever could make such a key anew: its own user; admins and owners for a service key; never an operator."""
+    return _may_change_key(actor, key, "rotate service keys")
+
+
+def _may_change_key(actor: Actor, key: KeyFacts, may_what: str) -> Decision:
     if key.user_id is not None:
         return True if actor.via == "session" and key.user_id == actor.user_id else NOT_YOURS
     if key.account_id != actor.account_id:
         return NOT_YOURS
-    return _admin(actor, "change service keys") and _not_suspended(actor)
+    return _admin(actor, may_what) and _not_suspended(actor)
 
 
 def can_revoke_key(actor: Actor, key: KeyFacts, reason: str = "") -> Decision:

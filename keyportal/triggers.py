@@ -6,7 +6,7 @@ that is gone, since SQLite drops triggers silently when a later migration rebuil
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,18 +50,32 @@ class Refusal:
 
 def migration(refusals: Sequence[Refusal]) -> RunPython:
     """The migration operation that creates the triggers, and drops them on the way back."""
+    return RunPython(_creating(refusals), _dropping(refusals))
 
-    def create(apps: Any, schema_editor: Any) -> None:
-        for refusal in refusals:
-            for sql in refusal.create_sql(schema_editor.connection.vendor):
+
+def around(refusals: Sequence[Refusal], *operations: Any) -> list[Any]:
+    """The migration operations that change a table, with its triggers taken off before and put on again after.
+
+    SQLite changes a table by making it anew, and drops its triggers on the way.
+    """
+    return [RunPython(_dropping(refusals), _creating(refusals)), *operations, migration(refusals)]
+
+
+def _creating(refusals: Sequence[Refusal]) -> Callable[[Any, Any], None]:
+    return _executing([refusal.create_sql for refusal in refusals])
+
+
+def _dropping(refusals: Sequence[Refusal]) -> Callable[[Any, Any], None]:
+    return _executing([refusal.drop_sql for refusal in refusals])
+
+
+def _executing(statements: Sequence[Callable[[str], list[str]]]) -> Callable[[Any, Any], None]:
+    def execute(apps: Any, schema_editor: Any) -> None:
+        for statement in statements:
+            for sql in statement(schema_editor.connection.vendor):
                 schema_editor.execute(sql, params=None)
 
-    def drop(apps: Any, schema_editor: Any) -> None:
-        for refusal in refusals:
-            for sql in refusal.drop_sql(schema_editor.connection.vendor):
-                schema_editor.execute(sql, params=None)
-
-    return RunPython(create, drop)
+    return execute
 
 
 def existing(connection: BaseDatabaseWrapper) -> set[str]:

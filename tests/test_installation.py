@@ -64,7 +64,7 @@ def test_the_demo_has_keys_of_both_kinds_in_every_state(local: dict[str, str]) -
         "print(ApiKey.objects.with_maker_role().filter(account__name='Acme Ltd', maker_role=None).count())"
     )
     out = manage("shell", "-v0", "-c", script, **local).stdout.splitlines()
-    states = ("active", "deleted", "expired", "expiring", "suspended")
+    states = ("active", "deleted", "ending", "expired", "expiring", "suspended")
     assert out[0].split() == [f"{kind}:{state}" for kind in ("service", "user") for state in states]
     assert set(out[1].split()) == {"True", "False"}
     assert int(out[2]) == 1
