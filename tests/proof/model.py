@@ -29,6 +29,7 @@ class Key:
     role: str = ""
     deleted: bool = False
     expired: bool = False
+    replaced: bool = False
 
 
 @dataclass
@@ -106,6 +107,26 @@ class Model:
         if by in self.deactivated or (account and not self._need(by, account, ADMIN)):
             raise Refused
         return 1
+
+    def rotate(self, by: str, key: Key, overlap: bool) -> int:
+        """Its successor is as the key was; the key itself works on where there is an overlap."""
+        self._need_change(by, key)
+        if key.deleted or key.expired or key.replaced:
+            raise Refused
+        key.replaced, key.deleted = True, not overlap
+        return 2 if overlap else 3
+
+    def rename(self, by: str, key: Key) -> int:
+        self._need_change(by, key)
+        if key.deleted:
+            raise Refused
+        return 1
+
+    def _need_change(self, by: str, key: Key) -> None:
+        if by in self.deactivated or (key.user and key.user != by):
+            raise Refused
+        if key.account:
+            self._need(by, key.account, ADMIN)
 
     def delete(self, by: str, key: Key) -> int:
         if by in self.deactivated or (key.user and key.user != by):

@@ -67,6 +67,14 @@ user_key/own        GET   in    200  200  200  200  200  200  200  in
 user_key/own        POST  in    405  405  405  405  405  405  405  in
 user_key/other      GET   in    404  404  404  404  404  404  404  in
 user_key/other      POST  in    405  405  405  405  405  405  405  in
+user_key_rename/own GET   in    200  200  200  200  200  200  200  in
+user_key_rename/own POST  in    303  303  303  303  303  303  303  in
+user_key_rename/other GET in    404  404  404  404  404  404  404  in
+user_key_rename/other POST in   404  404  404  404  404  404  404  in
+user_key_rotate/own GET   in    200  200  200  200  200  200  200  in
+user_key_rotate/own POST  in    201  201  201  201  201  201  201  in
+user_key_rotate/other GET in    404  404  404  404  404  404  404  in
+user_key_rotate/other POST in   404  404  404  404  404  404  404  in
 user_key_delete/own GET   in    200  200  200  200  200  200  200  in
 user_key_delete/own POST  in    303  303  303  303  303  303  303  in
 user_key_delete/other GET in    404  404  404  404  404  404  404  in
@@ -77,6 +85,10 @@ service_key_new     GET   in    200  200  403  403  403  404  404  in
 service_key_new     POST  in    201  201  403  403  403  404  404  in
 service_key         GET   in    200  200  403  403  403  404  404  in
 service_key         POST  in    405  405  405  405  405  405  405  in
+service_key_rename  GET   in    200  200  403  403  403  404  404  in
+service_key_rename  POST  in    303  303  403  403  403  404  404  in
+service_key_rotate  GET   in    200  200  403  403  403  404  404  in
+service_key_rotate  POST  in    201  201  403  403  403  404  404  in
 service_key_delete  GET   in    200  200  403  403  403  404  404  in
 service_key_delete  POST  in    303  303  403  403  403  404  404  in
 metrics             GET   404   404  404  404  404  404  404  404  404
@@ -93,6 +105,10 @@ FORMS: dict[str, dict[str, str]] = {
     "member_invite": {"emails": "new@example.com", "role": "READ_ONLY"},
     "member_role": {"role": "READ_RUN"},
     "user_general": {"name": "Another name", "theme": "dark"},
+    "user_key_rename": {"name": "Another name"},
+    "user_key_rotate": {"overlap": "24h"},
+    "service_key_rename": {"name": "Another name"},
+    "service_key_rotate": {"overlap": "24h"},
 }
 MADE_OR_CHANGED = ("201", "303")
 
@@ -129,7 +145,7 @@ def _path(world: World, label: str, asker: str) -> str:
 
 
 def _knock(client: Any, method: str, label: str, path: str) -> Any:
-    form = {**FORMS.get(label, {}), "nonce": next(_nonces)}
+    form = {**FORMS.get(label.partition("/")[0], {}), "nonce": next(_nonces)}
     return client.post(path, form) if method == "POST" else client.get(path)
 
 
@@ -195,12 +211,14 @@ def test_a_service_key_is_not_found_under_another_account_nor_among_user_keys(wo
     globex, key = world.cast.globex, world.service
     eve, olivia = world.browser("out"), world.browser("O")
     before = rows()
-    for name in ("service_key", "service_key_delete"):
-        assert eve.get(reverse(name, args=[globex.pk, key.public_id])).status_code == 404
-    assert eve.post(reverse("service_key_delete", args=[globex.pk, key.public_id])).status_code == 404
-    assert olivia.post(reverse("user_key_delete", args=[key.public_id])).status_code == 404
     own = world.user_keys["O"].public_id
-    assert olivia.post(reverse("service_key_delete", args=[world.cast.acme.pk, own])).status_code == 404
+    assert eve.get(reverse("service_key", args=[globex.pk, key.public_id])).status_code == 404
+    for act in ("rename", "rotate", "delete"):
+        form = {**FORMS.get(f"service_key_{act}", {}), "nonce": next(_nonces)}
+        assert eve.get(reverse(f"service_key_{act}", args=[globex.pk, key.public_id])).status_code == 404
+        assert eve.post(reverse(f"service_key_{act}", args=[globex.pk, key.public_id]), form).status_code == 404
+        assert olivia.post(reverse(f"user_key_{act}", args=[key.public_id]), form).status_code == 404
+        assert olivia.post(reverse(f"service_key_{act}", args=[world.cast.acme.pk, own]), form).status_code == 404
     assert rows() == before
 
 
@@ -216,7 +234,7 @@ def test_a_stranger_cannot_tell_an_account_from_one_that_is_absent(world: World,
     assert _without_noise(real) == _without_noise(absent)
 
 
-@pytest.mark.parametrize("name", ["user_key", "user_key_delete"])
+@pytest.mark.parametrize("name", ["user_key", "user_key_rename", "user_key_rotate", "user_key_delete"])
 def test_nobody_can_tell_anothers_key_from_one_that_is_absent(world: World, name: str) -> None:
     adam = world.browser("A")
     real = adam.get(reverse(name, args=[world.anothers_key("A").public_id]))

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from copy import deepcopy
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -103,6 +104,11 @@ class People(RuleBasedStateMachine):
         if (who, account) not in self.pages:
             self.open_page(who, account)
         return self.pages[who, account]
+
+    def asker_about(self, by: str, key: model.Key) -> tuple[str, Actor]:
+        """Who asks for something about a key, and as whom; "owner" is whom a user key belongs to."""
+        by = self.asker(by, key.account) if key.account else (key.user if by == "owner" else by)
+        return by, self.actor(by, key.account) if key.account else person(self.users[by])
 
     def member(self, account: str, who: str) -> Membership:
         return Membership.objects.get(account=self.nouns[account], user=self.users[who])
@@ -228,10 +234,33 @@ class People(RuleBasedStateMachine):
     def delete(self, by: str, data: st.DataObject) -> None:
         pk = data.draw(st.sampled_from(sorted(self.secrets)))
         key = self.model.keys[pk]
-        by = self.asker(by, key.account) if key.account else (key.user if by == "owner" else by)
-        actor = self.actor(by, key.account) if key.account else person(self.users[by])
+        by, actor = self.asker_about(by, key)
         if not key.deleted:
             self.both(lambda: self.model.delete(by, key), lambda: ApiKey.objects.get(pk=pk).revoke(by=actor))
+        self.ask(pk, key.account or "acme")
+
+    @precondition(lambda self: len(self.secrets) < 12)
+    @rule(by=askers, overlap=st.sampled_from([timedelta(0), timedelta(hours=24), timedelta(days=7)]), data=st.data())
+    def rotate(self, by: str, overlap: timedelta, data: st.DataObject) -> None:
+        pk = data.draw(st.sampled_from(sorted(self.secrets)))
+        key = self.model.keys[pk]
+        by, actor = self.asker_about(by, key)
+        verb = lambda: ApiKey.objects.get(pk=pk).rotate(by=actor, overlap=overlap)  # noqa: E731
+        done = self.both(lambda: self.model.rotate(by, key, bool(overlap)), verb)
+        if done:
+            self.secrets[done[0].pk] = done[1].reveal()
+            self.model.keys[done[0].pk] = model.Key(user=key.user, account=key.account, role=key.role)
+            self.ask(done[0].pk, key.account or "acme")
+        self.ask(pk, key.account or "acme")
+
+    @precondition(lambda self: self.secrets)
+    @rule(by=askers, data=st.data())
+    def rename(self, by: str, data: st.DataObject) -> None:
+        pk = data.draw(st.sampled_from(sorted(self.secrets)))
+        key = self.model.keys[pk]
+        by, actor = self.asker_about(by, key)
+        name = f"Name {self.events}"
+        self.both(lambda: self.model.rename(by, key), lambda: ApiKey.objects.get(pk=pk).rename(by=actor, name=name))
         self.ask(pk, key.account or "acme")
 
     @precondition(lambda self: self.secrets)
