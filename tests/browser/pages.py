@@ -141,6 +141,53 @@ def key_page(name: str, list_url: str = steps.USER_KEYS) -> Open:
     return open_
 
 
+def on_key_page(act: str, name: str) -> Open:
+    """The page of a key with the dialog of one of its buttons open."""
+
+    def open_(page: Page, server: Server) -> None:
+        key_page(name)(page, server)
+        page.get_by_role("main").get_by_role("link", name=act, exact=True).click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+
+    return open_
+
+
+def wrong_name(page: Page, server: Server) -> None:
+    on_key_page("Rename", "Scratch")(page, server)
+    page.get_by_role("dialog").get_by_label("Name").fill(" ")
+    page.get_by_role("button", name="Rename key").click()
+    expect(page.get_by_role("dialog").locator(".err")).to_be_visible()
+
+
+def rotated(then: str) -> Open:
+    """What comes after a rotation of a key of one's own that was made for it."""
+
+    def open_(page: Page, server: Server) -> None:
+        key = steps.create_key(page, "Turned")
+        address = f"{steps.USER_KEYS}/{steps.public_id(key)}"
+        page.goto(address)
+        steps.rotate_key(page, "Not at all" if then == "at once" else "24 hours")
+        if then == "again":
+            page.reload()
+            expect(page.get_by_role("heading", name="No second key was created")).to_be_visible()
+        elif then != "at once" and then != "reveal":
+            page.goto(f"{address}/rotate" if then == "conflict" else address)
+
+    return open_
+
+
+def half_rotated(row: int, list_url: str = steps.USER_KEYS) -> Open:
+    """The page of the demo's new key (0) or old key (1) in the midst of a rotation."""
+
+    def open_(page: Page, server: Server) -> None:
+        name = "Release notes" if list_url == steps.USER_KEYS else "Deploy"
+        page.goto(f"{list_url.replace('/A/', f'/{server.account_id}/')}?q={name}&show=usable")
+        steps.row(page, name).nth(row).get_by_role("link", name=name, exact=True).click()
+        expect(page.get_by_role("heading", name="Rotation")).to_be_visible()
+
+    return open_
+
+
 def delete_dialog(name: str) -> Open:
     def open_(page: Page, server: Server) -> None:
         page.goto(f"{steps.USER_KEYS}?q={name}")
@@ -164,13 +211,13 @@ def just_deleted(page: Page, server: Server) -> None:
 
 
 def endless_name(then: str) -> Open:
-    """Pages of a key whose name is as long and as wide as names may be."""
+    """Pages and dialogs of a key whose name is as long and as wide as names may be."""
 
     def open_(page: Page, server: Server) -> None:
         key = steps.create_key(page, LONG_NAME)
         address = f"{steps.USER_KEYS}/{steps.public_id(key)}"
         if then != "reveal":
-            page.goto({"list": steps.USER_KEYS, "page": address, "delete": f"{address}/delete"}[then])
+            page.goto({"list": steps.USER_KEYS, "page": address}.get(then, f"{address}/{then}"))
 
     return open_
 
@@ -287,16 +334,29 @@ PLACES = {
     "key, expired": Place("olivia", key_page("Grafana import")),
     "key, suspended": Place("olivia", key_page("Staging cron")),
     "key, deleted": Place("olivia", key_page("Old MacBook")),
+    "key, replaced": Place("olivia", half_rotated(1)),
+    "key, its successor": Place("olivia", half_rotated(0)),
+    "key, replaced and quiet": Place("olivia", rotated("page")),
+    "rename": Place("olivia", on_key_page("Rename", "Scratch")),
+    "rename, wrong name": Place("olivia", wrong_name),
+    "rotate": Place("olivia", on_key_page("Rotate", "GitHub Actions")),
+    "reveal of a rotation": Place("olivia", rotated("reveal")),
+    "reveal of a rotation at once": Place("olivia", rotated("at once")),
+    "rotation, already shown": Place("olivia", rotated("again")),
+    "rotation, rotated already": Place("olivia", rotated("conflict")),
     "long name, list": Place("rhea", endless_name("list")),
     "long name, reveal": Place("rhea", endless_name("reveal")),
     "long name, page": Place("rhea", endless_name("page")),
     "long name, delete": Place("rhea", endless_name("delete")),
+    "long name, rename": Place("rhea", endless_name("rename")),
+    "long name, rotate": Place("rhea", endless_name("rotate")),
     # The account's
     "service keys": Place("olivia", at("/settings/accounts/A/api-keys")),
     "service keys, none": Place("eve", empty_service_keys),
     "create service key": Place("olivia", create_dialog("/settings/accounts/A/api-keys")),
     "reveal service key": Place("olivia", reveal_for_service),
     "service key": Place("olivia", key_page("Terraform Cloud", "/settings/accounts/A/api-keys")),
+    "service key, replaced": Place("olivia", half_rotated(1, "/settings/accounts/A/api-keys")),
     "service key, maker left": Place("olivia", key_page("Data warehouse sync", "/settings/accounts/A/api-keys")),
     "forbidden": Place("rob", at("/settings/accounts/A/api-keys")),
     "general": Place("olivia", at("/settings/accounts/A/general")),

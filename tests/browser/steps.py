@@ -71,6 +71,15 @@ def confirm_deletion(page: Page, name: str) -> None:
     expect(page.get_by_role("status").filter(has_text="was deleted")).to_be_visible()
 
 
+def rotate_key(page: Page, overlap: str = "24 hours") -> str:
+    """Rotate the key whose page is open, stay on the page that shows its successor, and return that."""
+    page.get_by_role("main").get_by_role("link", name="Rotate", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("radio", name=overlap).check()
+    dialog.get_by_role("button", name="Rotate key").click()
+    return shown_key(page)
+
+
 def public_id(key: str) -> str:
     return key.rpartition("_")[0]
 

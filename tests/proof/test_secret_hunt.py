@@ -58,6 +58,10 @@ def create_service_key(client: Client, account: Any) -> Any:
     return client.post(reverse("service_key_new", args=[account.pk]), form)
 
 
+def rotate(client: Client, key: ApiKey, overlap: str = "24h") -> Any:
+    return client.post(key.rotate_url, {"overlap": overlap, "nonce": next(_nonces)})
+
+
 def call(hunt: Hunt, key: str, path: str = "/v1/accounts/me", **headers: str) -> HttpResponse:
     client = Client(raise_request_exception=False)
     response = client.get(path, headers={"Authorization": f"Bearer {key}", "User-Agent": "curl/8", **headers})
@@ -91,6 +95,15 @@ def test_making_using_and_looking_at_keys_leaks_nothing(hunt: Hunt, cast: factor
     hunt.heard("deleting", olivia.post(reverse("user_key_delete", args=[deleted[:15]])))
 
     acme = {"X-Checkly-Account": str(cast.acme.pk)}
+    for number, (old, overlap) in enumerate([(user_key, "24h"), (service_key, "7d"), (create_user_key(olivia), "0")]):
+        plaintext = old if isinstance(old, str) else hunt.revealed("the reveal of a key to replace", old)
+        row = ApiKey.objects.get(public_id=plaintext[:15])
+        successor = hunt.revealed(f"the reveal of rotation {number}", rotate(olivia, row, overlap))
+        assert call(hunt, successor, **acme).status_code == 200
+        assert call(hunt, plaintext, **acme).status_code == (401 if overlap == "0" else 200)
+        again = hunt.heard("a rotation of a key that was rotated", rotate(olivia, row))
+        assert again.status_code == 409
+        hunt.heard("renaming", olivia.post(row.rename_url, {"name": "Renamed"}))
     assert call(hunt, user_key, **acme).status_code == 200
     assert call(hunt, user_key).status_code == 400
     assert call(hunt, user_key, **{"X-Checkly-Account": str(cast.globex.pk)}).status_code == 403
@@ -105,6 +118,10 @@ def test_making_using_and_looking_at_keys_leaks_nothing(hunt: Hunt, cast: factor
         call(hunt, user_key, path, **acme)
     refused = Client(raise_request_exception=False)
     hunt.heard("a form sent again", olivia.post(reverse("user_key_new"), _replayed(olivia)))
+    form = {"overlap": "24h", "nonce": next(_nonces)}
+    row = ApiKey.objects.filter(user=cast.olivia, name="Twice").get()
+    hunt.revealed("the reveal of a rotation to repeat", olivia.post(row.rotate_url, form))
+    assert hunt.heard("a rotation sent again", olivia.post(row.rotate_url, form)).status_code == 409
     hunt.heard("a bad form", olivia.post(reverse("user_key_new"), {"name": "", "nonce": "x"}))
     hunt.heard("a form of nobody", refused.post(reverse("user_key_new"), {"name": "x"}, headers={"Authorization": user_key}))
 
@@ -189,15 +206,21 @@ def _in_the_checksum(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("crash", [_in_the_record, _in_the_template, _in_the_page, _in_the_hashing, _in_the_checksum])
-@pytest.mark.parametrize("kind", ["user", "service"])
+@pytest.mark.parametrize("kind", ["user", "service", "rotation"])
 def test_a_crash_while_a_key_is_made_leaks_nothing(
     hunt: Hunt, cast: factories.Cast, monkeypatch: pytest.MonkeyPatch, crash: Crash, kind: str
 ) -> None:
     olivia = browser(cast.olivia)
+    old, _ = factories.user_key(cast.olivia)
+    make = {
+        "user": lambda: create_user_key(olivia),
+        "service": lambda: create_service_key(olivia, cast.acme),
+        "rotation": lambda: rotate(olivia, old),
+    }
     made = _remember_what_is_generated(monkeypatch, hunt)
     with monkeypatch.context() as patch:
         crash(patch)
-        response = create_user_key(olivia) if kind == "user" else create_service_key(olivia, cast.acme)
+        response = make[kind]()
     hunt.heard("the crash", response)
     assert response.status_code == 500
     assert "crashed on purpose" in hunt.log
