@@ -30,7 +30,7 @@ SELECT k.name, k.secret_hash, k.role, k.user_id,
        k.suspended_at IS NOT NULL,
        k.expires_at IS NOT NULL AND k.expires_at <= %s,
        k.replaced_at,
-       k.last_used_at IS NULL OR k.last_used_at <= %s,
+       k.last_used_at IS NULL OR k.last_used_at <= %s OR k.last_used_at <= k.replaced_at,
        u.is_active, a.id, a.name, a.suspended_at IS NOT NULL, a.owner_id = k.user_id, m.role
   FROM apikeys_apikey k
   LEFT JOIN accounts_user u ON u.id = k.user_id
@@ -44,7 +44,8 @@ _LOOK_UP_BY = {"sqlite": _LOOK_UP.replace("%s", "?"), "postgresql": _LOOK_UP}
 ACCOUNT_HEADER = "X-Checkly-Account"
 _ACCOUNT_META = "HTTP_" + ACCOUNT_HEADER.upper().replace("-", "_")
 
-# The last use is written at most once a minute for each key.
+# The last use is written at most once a minute for each key. The first after a rotation is written at once: pages say whether
+# there was one.
 NOTED_EVERY = timedelta(minutes=1)
 
 

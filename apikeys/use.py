@@ -237,7 +237,10 @@ def _row(counted: _Counted, requests: int) -> usage.Row:
 
 
 def _write_last_uses(uses: Sequence[tuple[str, LastUse]]) -> None:
-    """Set the last use of each key, unless that was done within the last minute; keys that somebody is changing are passed over."""
+    """Set the last use of each key, unless that was done within the last minute and since its rotation.
+
+    Keys that somebody is changing are passed over.
+    """
     passing_over = (
         connection.ops.for_update_sql(skip_locked=True) if connection.features.has_select_for_update_skip_locked else ""
     )
@@ -247,9 +250,13 @@ def _write_last_uses(uses: Sequence[tuple[str, LastUse]]) -> None:
             f"""
             UPDATE apikeys_apikey SET last_used_at = %s, last_used_address = %s, last_used_client = %s
              WHERE id = (SELECT id FROM apikeys_apikey
-                          WHERE public_id = %s AND (last_used_at IS NULL OR last_used_at <= %s) {passing_over})
+                          WHERE public_id = %s AND (last_used_at IS NULL OR last_used_at <= %s
+                                OR (last_used_at <= replaced_at AND replaced_at < %s)) {passing_over})
             """,  # nosec B608
-            [(adapt(last.at), last.address, last.client, public_id, adapt(last.at - NOTED_EVERY)) for public_id, last in uses],
+            [
+                (adapt(last.at), last.address, last.client, public_id, adapt(last.at - NOTED_EVERY), adapt(last.at))
+                for public_id, last in uses
+            ],
         )
 
 

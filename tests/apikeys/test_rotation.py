@@ -474,6 +474,20 @@ def test_both_pages_say_who_still_uses_the_old_key_and_whether_the_new_one_is_us
         assert "still uses" not in text(new_page)
 
 
+def test_a_use_after_the_rotation_is_seen_though_another_was_written_in_the_same_minute(cast: Cast, call_api: Any) -> None:
+    old, secret = user_key(cast.olivia)
+    with time_machine.travel(NOON, tick=False) as clock:
+        call_api(ME, secret, cast.acme)
+        clock.shift(timedelta(seconds=10))
+        rotate(cast, old)
+        clock.shift(timedelta(seconds=10))
+        call_api(ME, secret, cast.acme)
+        assert fresh(old).last_used_at == NOON + timedelta(seconds=20)
+        clock.shift(timedelta(seconds=10))
+        call_api(ME, secret, cast.acme)
+        assert fresh(old).last_used_at == NOON + timedelta(seconds=20), "from then on once a minute, as ever"
+
+
 def test_an_unused_new_key_is_no_reason_to_warn_while_the_old_one_has_days_to_go(cast: Cast) -> None:
     old, _ = user_key(cast.olivia)
     rotate(cast, old, WEEK)
