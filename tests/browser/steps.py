@@ -71,6 +71,16 @@ def confirm_deletion(page: Page, name: str) -> None:
     expect(page.get_by_role("status").filter(has_text="was deleted")).to_be_visible()
 
 
+def wait_until_used(page: Page, place: Locator) -> None:
+    """Load the page until `place` no longer says that a key was never used: the use is written a second after it."""
+    for _ in range(50):
+        if "Never used" not in place.inner_text():
+            return
+        page.wait_for_timeout(200)
+        page.reload()
+    raise AssertionError("The use of the key is not written.")
+
+
 def rotate_key(page: Page, overlap: str = "24 hours") -> str:
     """Rotate the key whose page is open, stay on the page that shows its successor, and return that."""
     page.get_by_role("main").get_by_role("link", name="Rotate", exact=True).click()

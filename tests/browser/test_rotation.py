@@ -41,6 +41,7 @@ def test_a_key_is_rotated_moved_and_the_old_one_ended(open_as: Callable[..., Pag
     expect(rows.nth(1)).to_contain_text("Replaced, ends in 7 days")
     rows.nth(1).get_by_role("link", name=name, exact=True).click()
     expect(page.get_by_role("main").get_by_role("link", name="Rotate", exact=True)).to_have_count(0)
+    steps.wait_until_used(page, page.get_by_role("region", name="Facts"))
     page.get_by_role("link", name="Delete", exact=True).click()
     steps.confirm_deletion(page, name)
     assert [curl(line, key) for key in (old, new)] == [401, 200]

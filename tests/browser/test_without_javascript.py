@@ -23,6 +23,7 @@ def test_a_key_is_made_used_and_deleted(open_as: Callable[..., Page], server: Se
     assert curl(curl_line(server), key) == 200  # used just now, so that deleting asks for the name
     page.get_by_role("link", name="I have saved it, go to my keys").click()
 
+    steps.wait_until_used(page, steps.row(page, "Scriptless"))
     steps.row(page, "Scriptless").get_by_role("link", name="Delete Scriptless").click()
     dialog = page.get_by_role("alertdialog")
     field = dialog.get_by_label("Type Scriptless to confirm")
