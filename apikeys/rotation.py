@@ -27,9 +27,10 @@ class Rotation:
 
     @property
     def is_late(self) -> bool:
-        """Whether the old key ends within a day, and nobody has used the new one."""
+        """Whether the old key ends within a day, and nobody uses the new one: not yet, or never again."""
         ends = self.old.expires_at
-        return self.new.last_used_at is None and ends is not None and ends - timezone.now() <= WARN_WITHIN
+        nobody = self.new.last_used_at is None or not self.new.is_usable
+        return nobody and ends is not None and ends - timezone.now() <= WARN_WITHIN
 
 
 def rotations_of(key: ApiKey) -> list[Rotation]:

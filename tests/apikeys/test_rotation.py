@@ -511,3 +511,15 @@ def test_deleting_the_new_key_leaves_the_old_one_its_overlap(cast: Cast, call_ap
     new.revoke(by=person(cast.olivia))
     assert call_api(ME, secret.reveal(), cast.acme).status_code == 401
     assert call_api(ME, old_secret, cast.acme).status_code == 200
+    for key in (old, new):
+        said = text(browser_of(cast.olivia).get(key.get_absolute_url()))
+        assert "The new key does not work, and the old one ends" in said
+        assert "The old key works until" in said
+        assert "Both keys work" not in said
+
+
+def test_a_suspended_key_that_was_replaced_says_that_it_is_suspended_also_after_its_end(cast: Cast, call_api: Any) -> None:
+    old, secret = user_key(cast.olivia)
+    rotate(cast, old)
+    ApiKey.objects.filter(pk=old.pk).update(suspended_at=PAST, expires_at=PAST)
+    assert "is suspended" in call_api(ME, secret, cast.acme).json()["message"]
