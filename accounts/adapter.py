@@ -30,6 +30,10 @@ class AccountAdapter(DefaultAccountAdapter):
         ),
     }
 
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Failed attempts count by the address alone. allauth's own key has the Host header too, whose port anybody may choose."""
+        return str(credentials.get("email", credentials.get("username", ""))).lower()
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """A closed installation still lets in whom somebody has invited."""
         invited = Invitation.objects.by_token_hash(request.session.get(INVITATION))

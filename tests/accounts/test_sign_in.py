@@ -27,7 +27,8 @@ def link_in_mail() -> str:
 
 
 def sign_in(client: Client, email: str, password: str = PASSWORD, **extra: Any) -> Any:
-    return client.post("/accounts/login/", {"login": email, "password": password, **extra})
+    headers = {name: extra.pop(name) for name in ("HTTP_HOST", "REMOTE_ADDR") if name in extra}
+    return client.post("/accounts/login/", {"login": email, "password": password, **extra}, **headers)
 
 
 def test_sign_up_makes_a_person_and_a_first_account_named_after_the_address(client: Client) -> None:
@@ -151,3 +152,11 @@ def test_who_has_not_confirmed_their_address_is_sent_the_link_again_and_not_let_
     assert "/accounts/confirm-email/" in message.body
     client.post("/accounts/login/", {"login": "early@example.com", "password": "a wrong password!"})
     assert len(mail.outbox) == 1
+
+
+def test_failed_attempts_count_whatever_port_the_host_header_names(cast: Cast, settings: Any) -> None:
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    for port in range(1, 6):
+        sign_in(Client(), cast.wendy.email, "not her password", HTTP_HOST=f"127.0.0.1:{port}", REMOTE_ADDR=f"192.0.2.{port}")
+    page = sign_in(Client(), cast.wendy.email, HTTP_HOST="127.0.0.1:6", REMOTE_ADDR="192.0.2.6")
+    assert "Too many failed login attempts" in page.content.decode()
