@@ -110,18 +110,30 @@ class Worker(ThreadWorker):
         self._answered_now = re.compile(asks)
         super().run()
 
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """When it stops, it takes what has been sent to it already, which would be lost with the listener."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                listener.setblocking(False)
+                while self._accepted(listener):
+                    pass
+
     def accept(self, listener: socket.socket) -> None:
+        if self._accepted(listener) and self.nr_conns > 1 and self.cfg.workers > 1:
+            time.sleep(LEAVE_SECONDS)
+
+    def _accepted(self, listener: socket.socket) -> bool:
+        """Whether a connection was there to take."""
         try:
             client, address = listener.accept()
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.ECONNABORTED):  # another worker took it, or the client is gone
-                return
+                return False
             if error.errno in (errno.EMFILE, errno.ENFILE):  # whoever is connected is served on; the others wait
                 time.sleep(FULL_SECONDS)
-                return
+                return False
             raise
-        if self.nr_conns and self.cfg.workers > 1:
-            time.sleep(LEAVE_SECONDS)
         self.nr_conns += 1
         line = Line(fileno=client.detach())
         connection = Connection(self, line, address, listener)
@@ -130,6 +142,7 @@ class Worker(ThreadWorker):
         line.setblocking(False)
         self.poller.register(line, EVENT_READ, None)
         self._await_head(connection)
+        return True
 
     def on_client_socket_readable(self, connection: Connection, line: Line) -> None:
         self._read_head(connection, self.keepalived_conns)

@@ -27,12 +27,15 @@ NEXT = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One worker, so that what holds it up is seen, with everything in its log and no limits."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     options = {"WEB_WORKERS": "1", "WEB_THREADS": str(THREADS), "LOG_LEVEL": "DEBUG", "API_FAILURES_PER_MINUTE": "0"}
-    server = Server.start(tmp_path_factory.mktemp("server"), shared / "demo", **options)
+    server = Server.start(tmp_path_factory.mktemp("server"), _shared(tmp_path_factory), **options)
     yield server
     server.stop()
+
+
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "demo"
 
 
 @contextlib.contextmanager
@@ -363,9 +366,7 @@ def test_a_worker_that_is_killed_is_replaced(server: Server) -> None:
 def test_a_server_that_is_told_to_stop_finishes_what_it_has_begun(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    server = Server.start(tmp_path, shared / "demo", WEB_WORKERS="1")
+    server = Server.start(tmp_path, _shared(tmp_path_factory), WEB_WORKERS="1")
     assert server.process
     body = b'{"key": "LATE", "value": "but whole"}'
     headers = (bearer(server), account(server), b"Content-Type: application/json", b"Content-Length: %d" % len(body))
@@ -378,3 +379,20 @@ def test_a_server_that_is_told_to_stop_finishes_what_it_has_begun(
     with late:
         assert late.recv(65536).startswith(b"HTTP/1.1 201 ")
     assert server.process.wait(timeout=20) == 0
+
+
+def test_what_was_sent_before_the_server_is_told_to_stop_is_answered(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Also on connections that no worker has taken yet."""
+    server = Server.start(tmp_path, _shared(tmp_path_factory), API_FAILURES_PER_MINUTE="0")
+    try:
+        with contextlib.ExitStack() as stack:
+            sent = [stack.enter_context(connected(server, request(bearer(server), account(server)))) for _ in range(60)]
+            assert server.process
+            server.process.send_signal(signal.SIGTERM)
+            statuses = [connection.recv(4096)[:12] for connection in sent]
+        assert statuses == [b"HTTP/1.1 200"] * len(sent)
+        server.process.wait(timeout=20)
+    finally:
+        server.stop()
