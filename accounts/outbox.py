@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.core.mail import EmailMessage, EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db import close_old_connections, models, transaction
+from django.db import connection, models, transaction
 from django.utils import timezone
 
 from accounts.letter import as_html
@@ -103,7 +103,7 @@ def _deliver_in_thread() -> None:
     except Exception:
         logger.exception("The outbox stopped; it goes on with the next mail.")
     finally:
-        close_old_connections()
+        connection.close()  # it may be long until the next mail
 
 
 @cache
@@ -137,5 +137,5 @@ def _mail_of(message: EmailMessage) -> Mail:
 def _message_of(mail: Mail) -> EmailMultiAlternatives:
     content = json.loads(decrypt(mail.content))
     alternatives = [tuple(alternative) for alternative in content.pop("alternatives")]
-    connection = get_connection(settings.MAIL_TRANSPORT)
-    return EmailMultiAlternatives(**content, alternatives=alternatives, connection=connection)
+    transport = get_connection(settings.MAIL_TRANSPORT)
+    return EmailMultiAlternatives(**content, alternatives=alternatives, connection=transport)

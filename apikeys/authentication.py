@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, NotSupportedError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from apikeys.secret import MALFORMED, Secret, dummy_hash
 from apikeys.usage import Outcome
 from keyportal.client import Request
-from keyportal.errors import DATABASE_AWAY
+from keyportal.errors import DATABASE_AWAY, is_outdated
 from keyportal.exceptions import InvalidCredential
 from keyportal.policy import Actor, Role
 
@@ -148,12 +148,18 @@ def _look_up(public_id: str, account_id: UUID | None, now: datetime) -> tuple[An
         parameters[2] = account_id.hex if account_id else None
     try:
         return _fetch(database, parameters)
-    except DATABASE_AWAY:
-        if database.in_atomic_block or database.connection is None or database.is_usable():
+    except (*DATABASE_AWAY, NotSupportedError) as error:
+        if not _has_gone_stale(database, error):
             raise
-        # The connection has died since the last request: once more, on a new one.
-        database.close()
+        database.close()  # once more, on a new one
         return _fetch(database, parameters)
+
+
+def _has_gone_stale(database: BaseDatabaseWrapper, error: Exception) -> bool:
+    """Whether the connection has died since the last request, or a migration has outdated what was prepared on it."""
+    if database.in_atomic_block or database.connection is None:
+        return False
+    return is_outdated(error) or not database.is_usable()
 
 
 def _fetch(database: BaseDatabaseWrapper, parameters: list[Any]) -> tuple[Any, ...] | None:

@@ -5,7 +5,7 @@ import sys
 from http import HTTPStatus
 
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, NotSupportedError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import get_template
@@ -15,6 +15,21 @@ from keyportal.exceptions import Conflict, TooManyRequests
 
 # What the two databases raise when they are gone, locked, or slower than their limits.
 DATABASE_AWAY = (OperationalError, InterfaceError)
+
+
+def is_outdated(error: BaseException | None) -> bool:
+    """Whether a statement was prepared before a migration changed what it selects: PostgreSQL refuses it on that connection for ever."""
+    return isinstance(error, NotSupportedError) and "cached plan" in str(error)
+
+
+def database_failed(error: BaseException | None) -> bool:
+    """Whether it is the database that failed, and not our code. The next request then begins on a new connection."""
+    if not (isinstance(error, DATABASE_AWAY) or is_outdated(error)):
+        return False
+    if not connection.in_atomic_block:
+        connection.close()
+    return True
+
 
 API_ROOTS = ("/v1/", "/v2/", "/next/", "/gateway/")
 
@@ -56,7 +71,7 @@ def too_large(request: HttpRequest) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Whatever nobody has caught; also a database that failed before any view was reached, as at sign-in."""
-    if isinstance(sys.exc_info()[1], DATABASE_AWAY):
+    if database_failed(sys.exc_info()[1]):
         return unavailable(request)
     return _bare_page(request, 500)
 

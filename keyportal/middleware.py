@@ -119,7 +119,7 @@ class ErrorPages:
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if isinstance(exception, errors.DATABASE_AWAY):
+        if errors.database_failed(exception):
             logger.error("The database failed: %s", request.path, exc_info=exception)
             return errors.unavailable(request)
         if isinstance(exception, Conflict):

@@ -4,10 +4,11 @@ import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db import NotSupportedError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja.errors import HttpError, ValidationError
 
-from keyportal.errors import DATABASE_AWAY, api_error, too_many_requests, unauthorized
+from keyportal.errors import DATABASE_AWAY, api_error, database_failed, too_many_requests, unauthorized
 from keyportal.exceptions import Conflict, InvalidCredential, TooManyRequests
 from keyportal.v1 import accounts, catalog, check_groups, checks, entitlements, members, not_offered, users, variables
 from keyportal.v1.body import BodyRefused, StrictParser
@@ -75,13 +76,15 @@ def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
 
 
 def unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
+    if not database_failed(error):
+        raise error
     logger.error("The database failed: %s", request.path, exc_info=error)
     response = api_error(503, "The database can’t be reached at the moment. Try again.")
     response["Retry-After"] = "5"
     return response
 
 
-for _away in DATABASE_AWAY:
+for _away in (*DATABASE_AWAY, NotSupportedError):
     api.add_exception_handler(_away, unavailable)  # type: ignore[arg-type]
 
 
