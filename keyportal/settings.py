@@ -150,7 +150,9 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["OPTIONS"] = {
         **_database.get("OPTIONS", {}),
-        "options": "-c statement_timeout=30s -c lock_timeout=10s",
+        # Who waits for a lock keeps a thread from all others: as patient as on SQLite.
+        "options": "-c statement_timeout=30s -c lock_timeout=5s",
+        "connect_timeout": 5,
         # Statements are prepared on their second use: the key check's join would be planned anew each time.
         "server_side_binding": True,
         "prepare_threshold": 1,
