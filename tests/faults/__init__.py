@@ -1,0 +1,1 @@
+"""Faults under load: `make faults`, or `python -m tests.faults`."""
