@@ -1,6 +1,6 @@
 """Two answers for probes: is the process alive, and can it serve? The middleware asks them."""
 
-from django.db import DatabaseError, connection
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 
@@ -20,8 +20,8 @@ def ready(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok"})
 
 
-def pending_migrations() -> list[str]:
+def pending_migrations(alias: str = DEFAULT_DB_ALIAS) -> list[str]:
     """The names of migrations that the database lacks, "app.name" each."""
-    executor = MigrationExecutor(connection)
+    executor = MigrationExecutor(connections[alias])
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]

@@ -42,7 +42,7 @@ class Server:
     @classmethod
     def start(cls, folder: Path, shared: Path, **environment: str) -> Self:
         """Serve a copy of the demo data in `shared`, which the first to come makes there."""
-        settings = _demo_data(shared)
+        settings = demo_data(shared)
         shutil.copy(shared / DATABASE, folder / DATABASE)
         server = cls(folder, _environment(folder, settings, port=free_port()) | environment, settings["facts"])
         server.serve()
@@ -145,7 +145,7 @@ class Server:
         raise RuntimeError(f"The server did not become ready. Its console says:\n{self.console}")
 
 
-def _demo_data(shared: Path) -> dict[str, Any]:
+def demo_data(shared: Path) -> dict[str, Any]:
     """Seeded once for all workers, since making it and collecting static files at the same time would disturb both."""
     shared.mkdir(parents=True, exist_ok=True)
     with (shared / "demo.lock").open("w") as lock:
