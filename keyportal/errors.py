@@ -69,9 +69,15 @@ def too_large(request: HttpRequest) -> HttpResponse:
     return _page(request, 413)
 
 
+def cache_failed(error: BaseException | None) -> bool:
+    """Whether it is the Redis of CACHE_URL that failed, without which nobody may try to sign in."""
+    redis = sys.modules.get("redis")  # only those who have one have loaded it
+    return redis is not None and isinstance(error, redis.RedisError)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Whatever nobody has caught; also a database that failed before any view was reached, as at sign-in."""
-    if database_failed(sys.exc_info()[1]):
+    if database_failed(error := sys.exc_info()[1]) or cache_failed(error):
         return unavailable(request)
     return _bare_page(request, 500)
 

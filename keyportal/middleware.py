@@ -119,8 +119,8 @@ class ErrorPages:
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if errors.database_failed(exception):
-            logger.error("The database failed: %s", request.path, exc_info=exception)
+        if errors.database_failed(exception) or errors.cache_failed(exception):
+            logger.error("The database or Redis failed: %s", request.path, exc_info=exception)
             return errors.unavailable(request)
         if isinstance(exception, Conflict):
             return errors.conflict(request, exception)

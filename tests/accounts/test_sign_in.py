@@ -14,6 +14,8 @@ from accounts.access import operator_at_shell
 from accounts.models import Account, User
 from keyportal.policy import Role
 from tests.factories import PASSWORD, Cast, UserFactory
+from tests.redis_server import RedisServer
+from tests.sessions import browser_of
 
 pytestmark = pytest.mark.django_db
 
@@ -160,3 +162,18 @@ def test_failed_attempts_count_whatever_port_the_host_header_names(cast: Cast, s
         sign_in(Client(), cast.wendy.email, "not her password", HTTP_HOST=f"127.0.0.1:{port}", REMOTE_ADDR=f"192.0.2.{port}")
     page = sign_in(Client(), cast.wendy.email, HTTP_HOST="127.0.0.1:6", REMOTE_ADDR="192.0.2.6")
     assert "Too many failed login attempts" in page.content.decode()
+
+
+def test_while_redis_is_away_signing_in_is_503_and_pages_are_served(
+    cast: Cast, client: Client, settings: Any, own_redis: RedisServer
+) -> None:
+    """Its limits must not be lifted, so nobody gets in; whoever is in stays in."""
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": own_redis.url}}
+    inside = browser_of(cast.wendy)
+    own_redis.stop()
+    client.raise_request_exception = False
+    refused = sign_in(client, cast.wendy.email)
+    assert (refused.status_code, refused["Retry-After"]) == (503, "5")
+    assert inside.get("/settings/user/api-keys").status_code == 200
+    own_redis.start()
+    assert sign_in(client, cast.wendy.email).status_code == 302
