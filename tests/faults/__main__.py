@@ -12,13 +12,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tests.faults import faults, postgres, table, world
-from tests.faults.faults import Fault
+from tests.faults.faults import SHORT, Fault
 from tests.faults.load import Load, askers
 from tests.faults.verdicts import RECOVERS_WITHIN, Round, Tally
 from tests.faults.world import World
 
-SHORT = os.environ.get("FAULTS") == "short"
-BEFORE = 0.5  # seconds of load before the fault
 PATIENCE = RECOVERS_WITHIN + 10
 
 
@@ -56,23 +54,24 @@ def _run(
             if asked.only not in fault.name:
                 continue
             tally = Tally(f"{name}: {fault.name}", fault.breaks_connections)
-            for _ in range(asked.times):
-                tally.add(_round(served, fault))
+            with Load(served.server.port, askers(served.facts)).running() as load:
+                load.until_untouched(0, patience=PATIENCE)
+                for _ in range(asked.times):
+                    tally.add(_round(served, fault, load))
             print(table.line(tally), flush=True)
             tallies.append(tally)
     return tallies
 
 
-def _round(served: World, fault: Fault) -> Round:
+def _round(served: World, fault: Fault, load: Load) -> Round:
+    """The fault, once. What was asked before it and is answered after it counts."""
     served.answers_to_bursts.clear()
-    with Load(served.server.port, askers(served.facts)).running() as load:
-        load.until_untouched(0, patience=PATIENCE)
-        began = time.monotonic()
-        with fault.inflict(served):
-            time.sleep(fault.lasts[SHORT])
-        ended = time.monotonic()
-        served_again = load.until_untouched(ended, patience=PATIENCE)
-    return Round(began, ended, served_again, load.answers, served.answers_to_bursts[:])
+    answered_before = len(load.answers)
+    with fault.inflict(served):
+        time.sleep(fault.lasts[SHORT])
+    ended = time.monotonic()
+    served_again = load.until_untouched(ended, patience=PATIENCE)
+    return Round(ended, served_again, load.answers[answered_before:], served.answers_to_bursts[:])
 
 
 if __name__ == "__main__":

@@ -95,17 +95,17 @@ class Load:
 
     def until_untouched(self, since: float, patience: float) -> bool:
         """Wait until everybody got so many true answers in a row, to questions begun after `since`. False when it is not to be."""
-        deadline = time.monotonic() + patience
+        deadline, first = time.monotonic() + patience, len(self.answers)
         while time.monotonic() < deadline:
-            if min(self._in_a_row(since).values()) >= UNTOUCHED:
+            if min(self._in_a_row(self.answers[first:], since).values()) >= UNTOUCHED:
                 return True
             time.sleep(0.1)
         return False
 
-    def _in_a_row(self, since: float) -> dict[str, int]:
+    def _in_a_row(self, answers: list[Answer], since: float) -> dict[str, int]:
         """How many true answers everybody got since the last one that was not."""
         rows = {asker.name: 0 for asker in self.asked_by}
-        for answer in self.answers[:]:
+        for answer in answers:
             if answer.begun >= since:
                 rows[answer.asker.name] = rows[answer.asker.name] + 1 if answer.verdict is Verdict.TRUE else 0
         return rows

@@ -13,9 +13,8 @@ RECOVERS_WITHIN = 5.0
 
 @dataclass
 class Round:
-    """One fault, once: when it began and ended, all answers from a little before until everybody was served again."""
+    """One fault, once: when it ended, and all answers since it began, until everybody was served again."""
 
-    began: float
     ended: float
     served_again: bool
     answers: Sequence[Answer]
