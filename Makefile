@@ -11,7 +11,7 @@ CLI_READY := $(CLIENTS)/.cli-ready
 TAP_READY := $(CLIENTS)/.tap-ready
 GATEWAYS_READY := $(VENV)/.gateways-ready
 
-.PHONY: help run test test-clients test-gateways bench soak screenshots check format clean
+.PHONY: help run test test-clients test-gateways bench soak faults screenshots check format clean
 
 help: ## Show what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,8 @@ soak: $(BENCH_READY) ## Ten minutes at 70 % of the most it can do, on each datab
 screenshots: $(TEST_READY) ## Take a picture of every page and state into .screenshots (ARGS="--only words"), and the README's
 	@env -u DATABASE_URL $(BIN)/python tests/browser/gallery.py .screenshots $(ARGS)
 	@env -u DATABASE_URL $(BIN)/python tests/browser/screenshots.py docs/images
+faults: $(TEST_READY) ## Databases, workers and disks that fail under load, 20 times each (FAULTS=short, ARGS="--only Redis")
+	@env -u DATABASE_URL $(BIN)/python -m tests.faults $(ARGS)
 
 check: $(TEST_READY) ## Lint, format, types, import rules, templates, migrations, deployment settings
 	$(BIN)/ruff check .
