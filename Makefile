@@ -37,6 +37,7 @@ soak: $(BENCH_READY) ## Ten minutes at 70 % of the most it can do, on each datab
 screenshots: $(TEST_READY) ## Take a picture of every page and state into .screenshots (ARGS="--only words"), and the README's
 	@env -u DATABASE_URL $(BIN)/python tests/browser/gallery.py .screenshots $(ARGS)
 	@env -u DATABASE_URL $(BIN)/python tests/browser/screenshots.py docs/images
+
 faults: $(TEST_READY) ## Databases, workers and disks that fail under load, 20 times each (FAULTS=short, ARGS="--only Redis")
 	@env -u DATABASE_URL $(BIN)/python -m tests.faults $(ARGS)
 
