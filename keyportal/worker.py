@@ -35,7 +35,7 @@ FULL_SECONDS = 0.05
 CHEAP_HASH_KIB = 64
 # The longest head, all lines together.
 _CHUNK = 64 * 1024
-_TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_TOO_LONG = b"HTTP/1.1 %b\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _HAS_BODY = (b"\ncontent-length", b"\ntransfer-encoding", b"\nexpect")
 
 
@@ -183,7 +183,7 @@ class Worker(ThreadWorker):
                 self._await_head(connection)
             return
         if data and not _is_whole(head):
-            connection.sock.send(_TOO_LONG)
+            connection.sock.send(_TOO_LONG % (b"431 Header Fields Too Large" if b"\n" in head else b"414 URI Too Long"))
             data = b""
         if self._answered_now.match(head) and _is_all(head):
             self._answer_now(connection, waiting)
