@@ -27,6 +27,14 @@ def whole_number(name: str, default: int, *, least: int = 1) -> int:
     return int(text)
 
 
+def whole_numbers(name: str, default: list[int], *, most: int) -> list[int]:
+    """An environment variable that is a list of whole numbers from 1 to `most`, sorted; it may be empty."""
+    texts = env.list(name, default=[str(number) for number in default])
+    if not all(text.isascii() and text.isdigit() and 1 <= int(text) <= most for text in texts):
+        raise ImproperlyConfigured(f"{name} must be whole numbers from 1 to {most}, separated by commas.")
+    return sorted({int(text) for text in texts})
+
+
 # Where this runs
 
 # A local installation speaks plain http on loopback, may hold demo data and shows mails on the console.
@@ -249,6 +257,10 @@ if KEY_HASH_MEMORY_KIB < 8 * KEY_HASH_PARALLELISM:
 
 # The use of keys is written by a thread of its own, a second after it.
 USE_IN_BACKGROUND = True
+
+# How many days before a key expires its people are reminded, and after how many without use a key counts as unused.
+EXPIRY_REMINDER_DAYS = whole_numbers("EXPIRY_REMINDER_DAYS", [60, 30, 14, 7, 1], most=365)
+UNUSED_AFTER_DAYS = whole_number("UNUSED_AFTER_DAYS", 90)
 
 # What clients of the API may ask. 0 is no limit.
 

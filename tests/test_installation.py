@@ -171,7 +171,7 @@ def test_a_configured_environment_gets_no_env_file(tmp_path: Path, monkeypatch: 
 
 def test_env_example_documents_every_variable() -> None:
     """What settings.py reads and what .env.example explains are the same set."""
-    read = set(re.findall(r"(?:env\.\w+|whole_number)\(\s*\"([A-Z_]+)\"", (ROOT / "keyportal/settings.py").read_text()))
+    read = set(re.findall(r"(?:env\.\w+|whole_numbers?)\(\s*\"([A-Z_]+)\"", (ROOT / "keyportal/settings.py").read_text()))
     explained = set(re.findall(r"^#? ?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.M))
     assert read == explained
 
