@@ -15,11 +15,15 @@ from accounts.models import Account, User
 from keyportal.policy import Role
 
 
+def letter(template: str, to: str, subject: str, context: dict[str, Any]) -> EmailMessage:
+    """A mail to one address with the text of a template, not yet sent; the outbox adds the HTML."""
+    return EmailMessage(_one_line(subject), render_to_string(template, context), to=[to])
+
+
 def send(template: str, to: Iterable[str], subject: str, **context: Any) -> None:
-    """One mail to each address, its text from `templates/accounts/mails/<template>.txt`; the outbox adds the HTML."""
-    text = render_to_string(f"accounts/mails/{template}.txt", context)
+    """One mail to each address, its text from `templates/accounts/mails/<template>.txt`."""
     for address in to:
-        EmailMessage(_one_line(subject), text, to=[address]).send()
+        letter(f"accounts/mails/{template}.txt", address, subject, context).send()
 
 
 def invitation(invitation: Invitation, token: str) -> None:

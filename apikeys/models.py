@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Literal
+from uuid import uuid4
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, models, transaction
@@ -16,6 +17,8 @@ from django.utils import timezone
 
 from accounts.audit import AuditEvent, event
 from accounts.models import MAX_REASON_LENGTH, ROLE_CHOICES, Account, Membership, User
+from apikeys import mails
+from apikeys.digests import Digest
 from apikeys.secret import Kind, Secret
 from apikeys.usage import Use, use_of
 from keyportal import policy
@@ -99,9 +102,13 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         """End these keys for good and tell how many were ended; keys revoked before are passed over.
 
         Every key is asked of the policy and gets an AuditEvent of its own. Rows go in transactions of 5,000,
-        so that nobody waits long; a PermissionDenied leaves its own batch untouched.
+        so that nobody waits long; a PermissionDenied leaves its own batch untouched. Whoever else the keys concern
+        gets one mail about all of them.
         """
-        return sum(_revoke_batch(keys, by, reason) for keys in self._batches_of_ids())
+        call = str(uuid4())
+        count = sum(_revoke_batch(keys, by, reason, call) for keys in self._batches_of_ids())
+        mails.send_digests(Digest.objects.filter(call=call), ApiKey.objects.all())
+        return count
 
     def _batches_of_ids(self) -> Iterator[list[int]]:
         last = 0
@@ -112,7 +119,7 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
             last = ids[-1]
 
 
-def _revoke_batch(ids: list[int], by: Actor, reason: str) -> int:
+def _revoke_batch(ids: list[int], by: Actor, reason: str, call: str) -> int:
     with transaction.atomic():
         by = _present(by)
         keys = list(
@@ -127,6 +134,7 @@ def _revoke_batch(ids: list[int], by: Actor, reason: str) -> int:
             revoked_at=timezone.now(), revoked_by_id=by.user_id, revoked_by_name=by.name, revoked_reason=reason
         )
         AuditEvent.objects.bulk_create(key.event(AuditEvent.Action.KEY_REVOKED, by=by, reason=reason) for key in keys)
+        mails.collect(Digest.Kind.DELETED, keys, call=call, by=by, reason=reason)
     return len(keys)
 
 
@@ -145,7 +153,9 @@ class ApiKeyManager(_ManagerOfQuerySet["ApiKey"]):
             policy.require(policy.can_create_user_key(_present(by)))
             secret = Secret.generate(Kind.USER)
             key: ApiKey = self.model(user_id=by.user_id)
-            return self.issue(key, secret, by=by, name=name, expires_at=expires_at, nonce=nonce, now=timezone.now())
+            self.issue(key, secret, by=by, name=name, expires_at=expires_at, nonce=nonce, now=timezone.now())
+            mails.key_created(key, by=by)
+        return key, secret
 
     def issue_service_key(
         self,
@@ -163,7 +173,9 @@ class ApiKeyManager(_ManagerOfQuerySet["ApiKey"]):
             policy.require(policy.can_create_service_key(account.present(by), role))
             secret = Secret.generate(Kind.SERVICE)
             key = self.model(account=account, role=role)
-            return self.issue(key, secret, by=by, name=name, expires_at=expires_at, nonce=nonce, now=timezone.now())
+            self.issue(key, secret, by=by, name=name, expires_at=expires_at, nonce=nonce, now=timezone.now())
+            mails.key_created(key, by=by)
+        return key, secret
 
     def issue(
         self,
@@ -381,7 +393,8 @@ class ApiKey(models.Model):
 
     def revoke(self, *, by: Actor, reason: str = "") -> bool:
         """End this key for good. False when it had ended before. Raises PermissionDenied."""
-        return bool(ApiKey.objects.filter(pk=self.pk).revoke(by=by, reason=reason))
+        with transaction.atomic():  # the mail as well
+            return bool(ApiKey.objects.filter(pk=self.pk).revoke(by=by, reason=reason))
 
     def rename(self, *, by: Actor, name: str) -> bool:
         """Call this key something else. False when it is called so already.

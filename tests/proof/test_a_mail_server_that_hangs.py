@@ -86,6 +86,33 @@ def test_every_form_is_answered_while_its_mail_waits_and_the_mails_come_later(
     assert server.manage("daily").splitlines()[0] == "Mails sent: 0"
 
 
+def test_a_key_is_made_and_deleted_while_its_mail_waits(server: Server, mails: MailServer, settings: Any) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]  # as the server's
+    cast = factories.make_cast()
+    adam = Visitor(server)
+    assert sign_in(adam, "adam") == 302
+    keys = f"/settings/accounts/{cast.acme.pk}/api-keys"
+
+    mails.hangs = True
+    assert adam.post(f"{keys}/new", name="Deploy", role="READ_RUN", expires="never", nonce="n" * 32) == 201
+    held = mails.next_held()
+    key = cast.acme.service_keys.get()
+    assert adam.post(f"{keys}/{key.public_id}/delete") == 303
+    key.refresh_from_db()
+    assert key.revoked_at is not None
+    assert not held.given_up
+    assert mails.mails == []
+
+    mails.hangs = False
+    held.let_go.set()
+    eventually(lambda: len(mails.mails) >= 2)
+    server.stop()
+    Mail.objects.filter(sent_at=None).update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    server.manage("daily")
+    told = sorted((mail["To"], mail["Subject"].split()[-1]) for mail in mails.mails)
+    assert told == [("adam@example.com", "created"), ("olivia@example.com", "created"), ("olivia@example.com", "deleted")]
+
+
 def test_who_sends_gives_up_in_the_end_and_goes_on_with_the_next(server: Server, mails: MailServer) -> None:
     """Otherwise one connection that hangs would keep all later mails of its process for ever."""
     mails.hangs = True
