@@ -60,6 +60,21 @@ class ReasonForm(forms.Form):
     )
 
 
+def ask_why(
+    model_admin: OperatorAdmin,
+    request: HttpRequest,
+    form: ReasonForm,
+    *,
+    template: str = "admin/with_reason.html",
+    **context: Any,
+) -> HttpResponse:
+    """The page between an action and its deed. `context` names action, title, button, effect, chosen and selected (keys)."""
+    opts = model_admin.opts
+    list_url = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
+    context |= model_admin.admin_site.each_context(request) | {"title": context["title"]}
+    return TemplateResponse(request, template, context | {"opts": opts, "form": form, "list_url": list_url})
+
+
 def action_with_reason(name: str, title: str, effect: str, operation: Callable[..., None]) -> Any:
     """An admin action that asks why on a page in between, then does `operation` to each of the selected."""
 
@@ -68,16 +83,19 @@ def action_with_reason(name: str, title: str, effect: str, operation: Callable[.
         require_fresh(request)
         form = ReasonForm(request.POST if "confirm" in request.POST else None)
         if not form.is_valid():
-            context = model_admin.admin_site.each_context(request) | {
-                "title": title,
-                "effect": effect,
-                "opts": model_admin.opts,
-                "form": form,
-                "chosen": list(queryset[:MOST_AT_ONCE]),
-                "action": name,
-                "list_url": reverse(f"admin:{model_admin.opts.app_label}_{model_admin.opts.model_name}_changelist"),
-            }
-            return TemplateResponse(request, "admin/with_reason.html", context)
+            chosen = list(queryset[:MOST_AT_ONCE])
+            selected = [one.pk for one in chosen]
+            return ask_why(
+                model_admin,
+                request,
+                form,
+                action=name,
+                title=title,
+                button=title,
+                effect=effect,
+                chosen=chosen,
+                selected=selected,
+            )
         for one in queryset:
             try:
                 operation(one, by=operator(request), reason=form.cleaned_data["reason"])

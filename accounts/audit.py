@@ -56,6 +56,8 @@ class AuditEvent(models.Model):
         KEY_CREATED = "key.created", "Created"
         KEY_RENAMED = "key.renamed", "Renamed"
         KEY_ROTATED = "key.rotated", "Rotated"
+        KEY_SUSPENDED = "key.suspended", "Suspended"
+        KEY_RESUMED = "key.resumed", "Resumed"
         KEY_REVOKED = "key.revoked", "Deleted"
 
     at = models.DateTimeField(default=timezone.now)

@@ -1,4 +1,4 @@
-"""The operators' view of keys: everything but the hash, and "Revoke selected"."""
+"""The operators' view of keys: everything but the hash; to revoke, suspend and resume."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from django.contrib import admin, messages
 from django.core.exceptions import SuspiciousOperation
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from accounts.access import operator, require_fresh
-from accounts.admin import OperatorAdmin, ReasonForm
+from accounts.admin import OperatorAdmin, ReasonForm, ask_why
 from apikeys.models import ApiKey, ApiKeyQuerySet, expired_at, usable_at
 
 # What one form may carry. More than this is work for the command.
 MOST_SELECTED = 5_000
+# How many of the selected the page in between names.
+SHOWN = 20
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -49,6 +50,49 @@ class StateFilter(admin.SimpleListFilter):
         return queryset.filter(conditions[self.value()]) if self.value() in conditions else queryset  # type: ignore[index]
 
 
+def key_action(verb: str, effect: str, outcome: str, keys_it_concerns: Q, none_left: str) -> Any:
+    """An admin action that counts the selected keys and asks why on a page in between, then does `verb` to just those."""
+    title = verb.capitalize()
+
+    @admin.action(description=f"{title} selected API keys…", permissions=["view"])
+    def act(model_admin: ApiKeyAdmin, request: HttpRequest, queryset: ApiKeyQuerySet) -> HttpResponse | None:
+        require_fresh(request)
+        keys = queryset.filter(keys_it_concerns)
+        counts = keys.impact()
+        if not counts["all"]:
+            model_admin.message_user(request, f"{none_left} Nothing was changed.", messages.WARNING)
+            return None
+        if counts["all"] > MOST_SELECTED:
+            message = f"That is more than {MOST_SELECTED:,} keys at once. Use the command revoke_keys, or select fewer."
+            model_admin.message_user(request, message, messages.ERROR)
+            return None
+        form = ReasonForm(request.POST if "confirm" in request.POST else None)
+        if form.is_valid():
+            count = getattr(keys, verb)(by=operator(request), reason=form.cleaned_data["reason"])
+            model_admin.message_user(request, outcome.format("1 key" if count == 1 else f"{count:,} keys"), messages.SUCCESS)
+            return None
+        shown = keys.select_related("user", "account").order_by("-last_used_at")[:SHOWN]
+        context = {"counts": counts, "effect": effect, "chosen": shown, "others": counts["all"] - len(shown)}
+        selected, button = (
+            keys.values_list("pk", flat=True),
+            f"{title} {counts['all']:,} key{'s' if counts['all'] != 1 else ''}",
+        )
+        return ask_why(
+            model_admin,
+            request,
+            form,
+            template="admin/apikeys/keys_with_reason.html",
+            action=act.__name__,
+            title=f"{title} API keys",
+            button=button,
+            selected=selected,
+            **context,
+        )
+
+    act.__name__ = f"{verb}_selected"
+    return act
+
+
 @admin.register(ApiKey)
 class ApiKeyAdmin(OperatorAdmin):
     list_display = ("masked", "name", "belongs_to", "role", "state_label", "created_at", "last_used_at", "expires_at")
@@ -65,13 +109,35 @@ class ApiKeyAdmin(OperatorAdmin):
         "state_label",
         ("created_at", "created_by"),
         "expires_at",
-        "suspended_at",
+        ("suspended_at", "suspended_by_name", "suspended_reason"),
         ("replaced_at", "replaces"),
         ("revoked_at", "revoked_by_name", "revoked_reason"),
         ("last_used_at", "last_used_address", "last_used_client"),
     )
     readonly_fields = ("state_label",)
-    actions = ("revoke_selected",)
+    actions = (
+        key_action(
+            "revoke",
+            "will stop working at once and for good",
+            "Revoked {}. Requests with them fail from now on.",
+            Q(revoked_at=None),
+            "All of these are revoked already.",
+        ),
+        key_action(
+            "suspend",
+            "will stop working at once, until an operator resumes them",
+            "Suspended {}. Requests with them fail until they are resumed.",
+            Q(revoked_at=None, suspended_at=None),
+            "All of these are suspended or revoked already.",
+        ),
+        key_action(
+            "resume",
+            "will work again at once, unless expired meanwhile",
+            "Resumed {}. They work again, unless expired meanwhile.",
+            Q(revoked_at=None, suspended_at__isnull=False),
+            "None of these is suspended, or they are revoked.",
+        ),
+    )
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[ApiKey], *args: Any) -> HttpResponse | None:
         if not all(re.fullmatch("[0-9]{1,18}", pk, re.ASCII) for pk in request.POST.getlist("_selected_action")):
@@ -89,32 +155,3 @@ class ApiKeyAdmin(OperatorAdmin):
     @admin.display(description="state")
     def state_label(self, key: ApiKey) -> str:
         return key.state.label
-
-    @admin.action(description="Revoke selected keys…", permissions=["view"])
-    def revoke_selected(self, request: HttpRequest, queryset: ApiKeyQuerySet) -> HttpResponse | None:
-        """Count and ask on the first POST, revoke on the second: just the keys that were counted."""
-        require_fresh(request)
-        keys = queryset.filter(revoked_at=None)
-        counts = keys.impact()
-        if not counts["all"]:
-            self.message_user(request, "All of these are revoked already. Nothing was changed.", messages.WARNING)
-            return None
-        if counts["all"] > MOST_SELECTED:
-            message = f"That is more than {MOST_SELECTED:,} keys at once. Use the command revoke_keys, or select fewer."
-            self.message_user(request, message, messages.ERROR)
-            return None
-        form = ReasonForm(request.POST if "confirm" in request.POST else None)
-        if form.is_valid():
-            count = keys.revoke(by=operator(request), reason=form.cleaned_data["reason"])
-            what = "1 key" if count == 1 else f"{count:,} keys"
-            self.message_user(request, f"Revoked {what}. Requests with them fail from now on.", messages.SUCCESS)
-            return None
-        context = self.admin_site.each_context(request) | {
-            "title": "Revoke keys",
-            "opts": self.opts,
-            "form": form,
-            "counts": counts,
-            "examples": keys.select_related("user", "account").order_by("-last_used_at")[:20],
-            "selected": keys.values_list("pk", flat=True),
-        }
-        return TemplateResponse(request, "admin/apikeys/revoke_selected.html", context)

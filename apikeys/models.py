@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
@@ -24,7 +24,7 @@ from apikeys.usage import Use, use_of
 from keyportal import policy
 from keyportal.exceptions import Conflict
 from keyportal.names import MAX_NAME_LENGTH, clean_name
-from keyportal.policy import GRANTABLE_ROLES, Actor, Role
+from keyportal.policy import GRANTABLE_ROLES, Actor, Decision, Role
 from keyportal.triggers import Refusal
 
 FURTHEST_EXPIRY_YEARS = 10
@@ -32,7 +32,7 @@ EXPIRING_WITHIN = timedelta(days=14)
 CONFIRM_IF_USED_WITHIN = timedelta(days=30)
 LONGEST_OVERLAP = timedelta(days=7)
 # One UPDATE of a million rows made another writer wait 17 seconds; 5,000 rows go in well under one.
-REVOKE_BATCH = 5_000
+BATCH = 5_000
 
 REFUSALS = [
     Refusal(
@@ -105,36 +105,94 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         so that nobody waits long; a PermissionDenied leaves its own batch untouched. Whoever else the keys concern
         gets one mail about all of them.
         """
+        return self._change(_REVOCATION, by, reason)
+
+    def suspend(self, *, by: Actor, reason: str) -> int:
+        """Stop these keys until they are resumed, and tell how many were stopped; as `revoke` in all else.
+
+        Keys that are suspended or revoked already are passed over.
+        """
+        return self._change(_SUSPENSION, by, reason)
+
+    def resume(self, *, by: Actor, reason: str) -> int:
+        """Let these keys work again and tell how many do; as `revoke` in all else.
+
+        Keys that are not suspended, or revoked, are passed over.
+        """
+        return self._change(_RESUMPTION, by, reason)
+
+    def _change(self, change: _Change, by: Actor, reason: str) -> int:
         call = str(uuid4())
-        count = sum(_revoke_batch(keys, by, reason, call) for keys in self._batches_of_ids())
+        count = sum(_change_batch(change, pks, by, reason, call) for pks in self._batches_of_ids(change))
         mails.send_digests(Digest.objects.filter(call=call), ApiKey.objects.all())
         return count
 
-    def _batches_of_ids(self) -> Iterator[list[int]]:
+    def _batches_of_ids(self, change: _Change) -> Iterator[list[int]]:
         last = 0
-        while ids := list(
-            self.filter(revoked_at__isnull=True, pk__gt=last).order_by("pk").values_list("pk", flat=True)[:REVOKE_BATCH]
-        ):
+        while ids := list(self.filter(change.concerns, pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]):
             yield ids
             last = ids[-1]
 
 
-def _revoke_batch(ids: list[int], by: Actor, reason: str, call: str) -> int:
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What a verb does to each of many keys."""
+
+    concerns: Q
+    """The keys to change. The others are passed over."""
+    allowed: Callable[[Actor, ApiKey, str], Decision]
+    columns: Callable[[Actor, str], dict[str, Any]]
+    action: AuditEvent.Action
+    told_as: Digest.Kind
+
+
+_REVOCATION = _Change(
+    Q(revoked_at=None),
+    policy.can_revoke_key,
+    lambda by, reason: {
+        "revoked_at": timezone.now(),
+        "revoked_by_id": by.user_id,
+        "revoked_by_name": by.name,
+        "revoked_reason": reason,
+    },
+    AuditEvent.Action.KEY_REVOKED,
+    Digest.Kind.DELETED,
+)
+_SUSPENSION = _Change(
+    Q(revoked_at=None, suspended_at=None),
+    lambda by, key, reason: policy.can_suspend_key(by, reason),
+    lambda by, reason: {
+        "suspended_at": timezone.now(),
+        "suspended_by_id": by.user_id,
+        "suspended_by_name": by.name,
+        "suspended_reason": reason,
+    },
+    AuditEvent.Action.KEY_SUSPENDED,
+    Digest.Kind.SUSPENDED,
+)
+_RESUMPTION = _Change(
+    Q(revoked_at=None, suspended_at__isnull=False),
+    lambda by, key, reason: policy.can_suspend_key(by, reason),
+    lambda by, reason: {"suspended_at": None, "suspended_by_id": None, "suspended_by_name": "", "suspended_reason": ""},
+    AuditEvent.Action.KEY_RESUMED,
+    Digest.Kind.RESUMED,
+)
+
+
+def _change_batch(change: _Change, pks: list[int], by: Actor, reason: str, call: str) -> int:
     with transaction.atomic():
         by = _present(by)
         keys = list(
-            ApiKey.objects.filter(pk__in=ids, revoked_at__isnull=True)
+            ApiKey.objects.filter(change.concerns, pk__in=pks)
             .select_related("user", "account")
             .select_for_update(of=("self",))
             .order_by("pk")
         )
         for key in keys:
-            policy.require(policy.can_revoke_key(by, key, reason))
-        ApiKey.objects.filter(pk__in=[key.pk for key in keys]).update(
-            revoked_at=timezone.now(), revoked_by_id=by.user_id, revoked_by_name=by.name, revoked_reason=reason
-        )
-        AuditEvent.objects.bulk_create(key.event(AuditEvent.Action.KEY_REVOKED, by=by, reason=reason) for key in keys)
-        mails.collect(Digest.Kind.DELETED, keys, call=call, by=by, reason=reason)
+            policy.require(change.allowed(by, key, reason))
+        ApiKey.objects.filter(pk__in=[key.pk for key in keys]).update(**change.columns(by, reason))
+        AuditEvent.objects.bulk_create(key.event(change.action, by=by, reason=reason) for key in keys)
+        mails.collect(change.told_as, keys, call=call, by=by, reason=reason)
     return len(keys)
 
 
@@ -248,6 +306,9 @@ class ApiKey(models.Model):
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", db_index=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     suspended_at = models.DateTimeField(null=True, blank=True)
+    suspended_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
+    suspended_by_name = models.CharField(max_length=360, blank=True)
+    suspended_reason = models.CharField(max_length=MAX_REASON_LENGTH, blank=True)
     replaced_at = models.DateTimeField(null=True, blank=True)
     # One successor for each key: of two rotations at once the database refuses one.
     replaces = models.OneToOneField("self", on_delete=models.PROTECT, null=True, blank=True, related_name="replaced_by")
@@ -473,6 +534,16 @@ class ApiKey(models.Model):
         self.event(AuditEvent.Action.KEY_ROTATED, by=by, replaced_by=successor.public_id, ends_at=_iso(self.expires_at)).save()
         if not overlap:
             self.revoke(by=by, reason="Rotated")
+
+    def suspend(self, *, by: Actor, reason: str) -> bool:
+        """Stop this key until it is resumed. False when it was stopped or ended before. Raises PermissionDenied."""
+        with transaction.atomic():
+            return bool(ApiKey.objects.filter(pk=self.pk).suspend(by=by, reason=reason))
+
+    def resume(self, *, by: Actor, reason: str) -> bool:
+        """Let this key work again. False when it was not suspended, or had ended. Raises PermissionDenied."""
+        with transaction.atomic():
+            return bool(ApiKey.objects.filter(pk=self.pk).resume(by=by, reason=reason))
 
     def event(self, action: AuditEvent.Action, *, by: Actor, **details: Any) -> AuditEvent:
         """An AuditEvent about this key, not yet saved."""

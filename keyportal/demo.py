@@ -215,6 +215,8 @@ def _key_of_the_past(
         last_used_client=client if used else "",
         suspended_at=now - timedelta(days=3) if suspended else None,
         replaces=replaces,
+        suspended_by_name="Oscar Ortiz <oscar@example.com>" if suspended else "",
+        suspended_reason="Seen in a public repository" if suspended else "",
         **belongs,
     )
     if used is not None:

@@ -92,6 +92,13 @@ def acts(cast: Cast) -> dict[str, Act]:
             "key.revoked",
             302,
         ),
+        "suspend a key": Act(
+            cast.oscar,
+            "/admin/apikeys/apikey/",
+            {"action": "suspend_selected", "_selected_action": str(revocable.pk), **admin},
+            "key.suspended",
+            302,
+        ),
     }
 
 
@@ -109,6 +116,7 @@ NAMES = (
     "add a member",
     "deactivate a user",
     "revoke a key",
+    "suspend a key",
 )
 
 

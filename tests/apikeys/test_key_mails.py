@@ -163,7 +163,7 @@ def test_an_operator_who_revokes_their_own_key_is_not_told(cast: Cast) -> None:
 
 
 def test_many_keys_are_one_mail_a_person_over_all_batches(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "REVOKE_BATCH", 7)
+    monkeypatch.setattr(models, "BATCH", 7)
     made = [user_key(cast.olivia, f"Mine {n}")[0] for n in range(MOST_LISTED - 10)]
     made += [service_key(cast.acme, name=f"Ours {n}")[0] for n in range(30)]
     other = user_key(cast.rob)[0]
@@ -208,7 +208,7 @@ def test_collecting_asks_as_often_for_many_keys_as_for_one(cast: Cast) -> None:
 
 
 def test_a_refusal_half_way_is_told_by_the_daily_command(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "REVOKE_BATCH", 1)
+    monkeypatch.setattr(models, "BATCH", 1)
     ours, _ = service_key(cast.acme)
     user_key(cast.rob)
     new_mails()

@@ -94,7 +94,7 @@ def test_the_row_of_a_key_cannot_be_deleted(cast: Cast) -> None:
 
 
 def test_many_keys_go_in_batches_with_one_event_each(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "REVOKE_BATCH", 3)
+    monkeypatch.setattr(models, "BATCH", 3)
     keys = [user_key(cast.wendy, name=f"Key {n}")[0] for n in range(8)]
     other, _ = user_key(cast.rob)
     keys[0].revoke(by=cast.actor(cast.wendy))

@@ -45,7 +45,7 @@ def test_selected_keys_are_counted_then_revoked_with_a_reason(open_as: Callable[
     oscar.goto("/admin/apikeys/apikey/?q=Leaked")
     for name in ("Leaked user key", "Leaked service key"):
         oscar.get_by_role("row").filter(has_text=name).get_by_role("checkbox").check()
-    oscar.locator("select[name=action]").select_option(label="Revoke selected keys…")
+    oscar.locator("select[name=action]").select_option(label="Revoke selected API keys…")
     oscar.get_by_role("button", name=re.compile("Go|Run")).click()
     content = oscar.locator("#content")
     expect(content).to_contain_text("2 keys will stop working at once and for good: 2 usable now, of 1 user and 1 account.")
