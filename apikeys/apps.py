@@ -10,6 +10,8 @@ class ApiKeysConfig(AppConfig):
     verbose_name = "API keys"
 
     def ready(self) -> None:
+        import apikeys.reminders  # noqa: F401 - a model that stands in a file of its own
+
         register(revocation_is_final, Tags.database)
 
 

@@ -41,8 +41,8 @@ def key_rotated(old: ApiKey, successor: ApiKey, *, by: Actor, ends_at: datetime 
     """Tell that `successor` took the place of `old`, which works until `ends_at`, or ended at once (None)."""
     facts = _deed(by) | {
         "key": successor,
-        "old": _line(old),
-        "successor": _line(successor),
+        "old": _entry(old),
+        "successor": _entry(successor),
         "ends": _moment(ends_at) if ends_at else "",
         "url": _page_of(successor),
     }
@@ -106,7 +106,7 @@ def _mail_of(digest: Digest, found: dict[str, ApiKey]) -> EmailMessage | None:
     context = digest.facts | {
         "kind": digest.kind,
         "count": count,
-        "lines": [_line(key) + _more(key, digest.kind) for key in keys],
+        "entries": [_entry(key, _more(key, digest.kind)) for key in keys],
         "others": count - len(keys),
         "url": places.pop() if len(places) == 1 else "",
         "unused_days": settings.UNUSED_AFTER_DAYS,
@@ -173,9 +173,9 @@ def _named(key: ApiKey) -> str:
     return f"API key “{key.name}”" if key.user else f"Service API key “{key.name}” of {key.account}"
 
 
-def _line(key: ApiKey) -> str:
-    """A key in one line, as people tell it apart."""
-    return f"“{key.name}”, {key.public_id} ({key.masked})" + (f", of {key.account}" if key.account else "")
+def _entry(key: ApiKey, more: str = "") -> str:
+    """A key as people tell it apart, and what more there is to say of it, in two lines."""
+    return f"“{key.name}”{f' of {key.account}' if key.account else ''}{more}\n{key.public_id} ({key.masked})"
 
 
 def _page_of(key: ApiKey) -> str:

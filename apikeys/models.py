@@ -347,6 +347,9 @@ class ApiKey(models.Model):
         indexes = (
             models.Index(fields=["user", "-id"], name="apikey_of_user"),
             models.Index(fields=["account", "-id"], name="apikey_of_account"),
+            models.Index(
+                fields=["expires_at"], condition=Q(revoked_at__isnull=True, expires_at__isnull=False), name="apikey_expiring"
+            ),
         )
 
     def __str__(self) -> str:

@@ -137,7 +137,7 @@ def test_a_deleted_service_key_is_told_to_the_other_admins_and_the_owner(cast: C
     assert message.subject == "Service API key “Deploy” of Acme Ltd was deleted"
     first, line, effect, button, question = message.body.strip().split("\n\n")
     assert first == "Adam <adam@example.com> deleted this API key on 22 Nov 2026, 12:00 UTC, from 192.0.2.7:"
-    assert line == f"“Deploy”, {key.public_id} ({key.masked}), of Acme Ltd"
+    assert line == f"“Deploy” of Acme Ltd\n{key.public_id} ({key.masked})"
     assert "A deleted key never works again" in effect
     assert button == f"See the key:\nhttps://keys.example.com/settings/accounts/{cast.acme.pk}/api-keys/{key.public_id}"
     assert question == "If you did not expect this, ask Adam <adam@example.com>."
@@ -248,8 +248,8 @@ def test_a_rotation_names_both_keys_and_when_the_old_one_ends(cast: Cast, ends_a
     (message,) = new_mails()
     assert (message.to, message.subject) == (["wendy@example.com"], "API key “Laptop CLI” was rotated")
     assert "Wendy <wendy@example.com> rotated an API key of yours on 22 Nov 2026, 12:00 UTC, from 192.0.2.7." in message.body
-    assert f"The old key:\n“Laptop CLI”, {old.public_id} ({old.masked})\n" in message.body
-    assert f"“Laptop CLI”, {new.public_id} ({new.masked})\n" in message.body
+    assert f"The old key:\n“Laptop CLI”\n{old.public_id} ({old.masked})\n" in message.body
+    assert f"“Laptop CLI”\n{new.public_id} ({new.masked})\n" in message.body
     assert ("It works until 29 Nov 2026, 12:00 UTC." in message.body) is (ends_at is not None)
     assert ("It has ended" in message.body) is (ends_at is None)
     assert f"https://keys.example.com/settings/user/api-keys/{new.public_id}\n" in message.body
