@@ -135,11 +135,9 @@ def _headline(kind: str, keys: list[ApiKey], count: int) -> str:
 
 def _more(key: ApiKey, kind: str) -> str:
     if kind == Digest.Kind.EXPIRING:
-        return f": expires {_days_left(key)}, on {_expiry(key)}"
+        return f"Expires {_days_left(key)}, on {_expiry(key)}"
     if kind == Digest.Kind.UNUSED:
-        return (
-            f": last used on {_day(key.last_used_at)}" if key.last_used_at else f": never used, made on {_day(key.created_at)}"
-        )
+        return f"Last used on {_day(key.last_used_at)}" if key.last_used_at else f"Never used, made on {_day(key.created_at)}"
     return ""
 
 
@@ -174,8 +172,9 @@ def _named(key: ApiKey) -> str:
 
 
 def _entry(key: ApiKey, more: str = "") -> str:
-    """A key as people tell it apart, and what more there is to say of it, in two lines."""
-    return f"“{key.name}”{f' of {key.account}' if key.account else ''}{more}\n{key.public_id} ({key.masked})"
+    """A key as people tell it apart, and what more there is to say of it, in lines of their own."""
+    owner = f" of {key.account}" if key.account else ""
+    return f"“{key.name}”{owner}\n{key.public_id} ({key.masked})\n{more}".rstrip()
 
 
 def _page_of(key: ApiKey) -> str:

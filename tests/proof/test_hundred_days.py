@@ -134,8 +134,7 @@ def check_mails(expected: dict[str, set[str]], today: date, keys: dict[str, Told
     assert len(mails) == len([message for message in mail.outbox if "expire" in message.subject])  # one a person
     assert mails.keys() == expected.keys(), today
     for person, message in mails.items():
-        entries = re.findall(r"“.+”.*: expires (.+), on .*\n(\w+) ", message.body)
-        listed = {public_id: words for words, public_id in entries}
+        listed = dict(re.findall(r"“.+”.*\n(\w+) .*\nExpires (.+), on ", message.body))
         assert listed.keys() == expected[person], (today, person)
         for public_id, words in listed.items():
             left = (keys[public_id].expires_on - today).days
