@@ -51,7 +51,10 @@ class Digest(models.Model):
 
     kind = models.CharField(max_length=10, choices=Kind)
     call = models.CharField(max_length=36, blank=True)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False)
+    # Without a constraint, which would lock the person's row after the keys': verbs lock people first.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
+    )
     created_at = models.DateTimeField(default=timezone.now)
     facts = models.JSONField(default=dict)
     public_ids = models.JSONField(default=list)

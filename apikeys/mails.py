@@ -71,18 +71,23 @@ def people_of(keys: Iterable[ApiKey]) -> dict[UUID, list[str]]:
 
 
 def send_digests(digests: models.QuerySet[Digest], keys: models.QuerySet[ApiKey]) -> int:
-    """Make each of the digests a mail about those of its keys that are among `keys` still; how many mails that made."""
-    made = 0
+    """Make each of the digests a mail, and tell how many mails that made.
+
+    It tells of those of its keys that are among `keys` now, and of which its person is to be told now.
+    """
+    made = last = 0
+    waiting = digests.select_for_update(skip_locked=True, of=("self",)).select_related("user").order_by("pk")
     while True:
         with transaction.atomic():
-            some = list(
-                digests.select_for_update(skip_locked=True, of=("self",)).select_related("user").order_by("pk")[:SENT_AT_ONCE]
-            )
+            some = list(waiting.filter(pk__gt=last)[:SENT_AT_ONCE])
             if not some:
                 return made
+            last = some[-1].pk
             wanted = {public_id for digest in some for public_id in digest.public_ids}
             found = {key.public_id: key for key in keys.filter(public_id__in=wanted).select_related("user", "account")}
-            mails = [mail for digest in some if (mail := _mail_of(digest, found))]
+            told = {user_id: set(public_ids) for user_id, public_ids in people_of(found.values()).items()}
+            left = {d: [found[one] for one in d.public_ids if one in told.get(d.user_id, ())] for d in some}
+            mails = [_mail_of(digest, those) for digest, those in left.items() if those]
             get_connection().send_messages(mails)
             Digest.objects.filter(pk__in=[digest.pk for digest in some]).delete()
         made += len(mails)
@@ -94,11 +99,8 @@ def send_interrupted(keys: models.QuerySet[ApiKey]) -> int:
     return send_digests(left, keys)
 
 
-def _mail_of(digest: Digest, found: dict[str, ApiKey]) -> EmailMessage | None:
-    """The digest as a mail, or None where nothing is left to tell, or nobody to tell it to."""
-    keys = [found[public_id] for public_id in digest.public_ids if public_id in found]
-    if not keys or not digest.user.is_active:
-        return None
+def _mail_of(digest: Digest, keys: list[ApiKey]) -> EmailMessage:
+    """The digest as a mail about those of its keys that are left."""
     if digest.kind == Digest.Kind.EXPIRING:
         keys.sort(key=lambda key: (key.expires_at, key.pk))
     count = digest.count - (len(digest.public_ids) - len(keys))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.access import operator_at_shell
+from accounts.models import User
 from accounts.outbox import Mail
 from apikeys import mails, models
 from apikeys.digests import MOST_LISTED, Digest
@@ -222,6 +224,38 @@ def test_a_refusal_half_way_is_told_by_the_daily_command(cast: Cast, monkeypatch
     assert mails.send_interrupted(ApiKey.objects.all()) == 1
     assert addresses(new_mails()) == ["olivia"]
     assert mails.send_interrupted(ApiKey.objects.all()) == 0
+
+
+def test_who_lost_the_right_to_know_meanwhile_is_not_told(cast: Cast) -> None:
+    keys = [service_key(cast.acme)[0].public_id for _ in range(2)]
+    told = {person.pk: keys for person in (cast.olivia, cast.adam, cast.rob)}
+    Digest.objects.collect(Digest.Kind.DELETED, told, call="a", facts={"who": "Somebody"})
+    cast.acme.memberships.filter(user=cast.adam).update(stored_role=Role.READ_ONLY)
+    new_mails()
+    assert mails.send_digests(Digest.objects.filter(call="a"), ApiKey.objects.all()) == 1
+    assert addresses(new_mails()) == ["olivia"]
+    assert not Digest.objects.exists()
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_telling_of_keys_waits_for_nobody_who_locked_the_person(cast: Cast) -> None:
+    """Who deletes their user locks themselves and then their keys: waiting the other way round, both would stand still."""
+    key, _ = user_key(cast.wendy)
+    done: list[int] = []
+
+    def revoke() -> None:
+        try:
+            done.append(ApiKey.objects.filter(pk=key.pk).revoke(by=operator_at_shell(), reason="breach"))
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=revoke)
+    with transaction.atomic():
+        User.objects.locked(cast.wendy.pk)
+        thread.start()
+        thread.join(30)
+        assert done == [1]
 
 
 def test_a_deleted_account_s_keys_are_told_to_its_admins(cast: Cast) -> None:
