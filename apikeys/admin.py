@@ -63,20 +63,15 @@ def key_action(verb: str, effect: str, outcome: str, keys_it_concerns: Q, none_l
             model_admin.message_user(request, f"{none_left} Nothing was changed.", messages.WARNING)
             return None
         if counts["all"] > MOST_SELECTED:
-            message = f"That is more than {MOST_SELECTED:,} keys at once. Use the command revoke_keys, or select fewer."
-            model_admin.message_user(request, message, messages.ERROR)
+            way_on = "Use the command revoke_keys, or select fewer." if verb == "revoke" else "Select fewer."
+            model_admin.message_user(request, f"That is more than {MOST_SELECTED:,} keys at once. {way_on}", messages.ERROR)
             return None
         form = ReasonForm(request.POST if "confirm" in request.POST else None)
         if form.is_valid():
             count = getattr(keys, verb)(by=operator(request), reason=form.cleaned_data["reason"])
-            model_admin.message_user(request, outcome.format("1 key" if count == 1 else f"{count:,} keys"), messages.SUCCESS)
+            model_admin.message_user(request, outcome.format(_keys(count)), messages.SUCCESS)
             return None
         shown = keys.select_related("user", "account").order_by("-last_used_at")[:SHOWN]
-        context = {"counts": counts, "effect": effect, "chosen": shown, "others": counts["all"] - len(shown)}
-        selected, button = (
-            keys.values_list("pk", flat=True),
-            f"{title} {counts['all']:,} key{'s' if counts['all'] != 1 else ''}",
-        )
         return ask_why(
             model_admin,
             request,
@@ -84,13 +79,20 @@ def key_action(verb: str, effect: str, outcome: str, keys_it_concerns: Q, none_l
             template="admin/apikeys/keys_with_reason.html",
             action=act.__name__,
             title=f"{title} API keys",
-            button=button,
-            selected=selected,
-            **context,
+            button=f"{title} {_keys(counts['all'])}",
+            effect=effect,
+            counts=counts,
+            chosen=shown,
+            others=counts["all"] - len(shown),
+            selected=keys.values_list("pk", flat=True),
         )
 
     act.__name__ = f"{verb}_selected"
     return act
+
+
+def _keys(count: int) -> str:
+    return "1 key" if count == 1 else f"{count:,} keys"
 
 
 @admin.register(ApiKey)
