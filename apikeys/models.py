@@ -510,6 +510,7 @@ class ApiKey(models.Model):
                 now=now,
             )
             key._give_way_to(made[0], by=by, now=now, overlap=overlap)
+            mails.key_rotated(key, made[0], by=by, ends_at=key.expires_at if overlap else None)
         return made
 
     def require_rotatable(self) -> None:

@@ -123,10 +123,10 @@ def _worth_telling(now: datetime) -> ApiKeyQuerySet:
     """The keys that work, or would if their people were to use them.
 
     Of a suspended key, or one whose account is suspended or whose user is deactivated, nobody is told: there is nothing
-    that its people could do. The reminder that is nearest comes when it is resumed.
+    that its people could do. The reminder that is nearest comes when it is resumed. A key that was replaced is meant to end.
     """
     open_to_its_people = Q(user__is_active=True) | Q(account__isnull=False, account__suspended_at=None)
-    return ApiKey.objects.filter(usable_at(now), open_to_its_people)
+    return ApiKey.objects.filter(usable_at(now), open_to_its_people, replaced_at=None)
 
 
 def _midnight(day: date) -> datetime:

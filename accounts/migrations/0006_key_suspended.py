@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0004_keys_manage_members"),
+        ("accounts", "0005_key_renamed_and_rotated"),
     ]
 
     operations = [
@@ -30,6 +30,8 @@ class Migration(migrations.Migration):
                     ("user.reactivated", "User reactivated"),
                     ("user.deleted", "User deleted"),
                     ("key.created", "Created"),
+                    ("key.renamed", "Renamed"),
+                    ("key.rotated", "Rotated"),
                     ("key.suspended", "Suspended"),
                     ("key.resumed", "Resumed"),
                     ("key.revoked", "Deleted"),

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("apikeys", "0003_usage"),
+        ("apikeys", "0004_rotation"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -8,7 +8,7 @@ from keyportal import triggers
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("apikeys", "0004_digests"),
+        ("apikeys", "0005_digests"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("apikeys", "0005_suspension"),
+        ("apikeys", "0006_suspension"),
     ]
 
     operations = [
