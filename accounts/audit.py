@@ -58,6 +58,7 @@ class AuditEvent(models.Model):
         KEY_ROTATED = "key.rotated", "Rotated"
         KEY_SUSPENDED = "key.suspended", "Suspended"
         KEY_RESUMED = "key.resumed", "Resumed"
+        KEY_ADDRESSES_CHANGED = "key.addresses_changed", "Allowed addresses changed"
         KEY_REVOKED = "key.revoked", "Deleted"
 
     at = models.DateTimeField(default=timezone.now)

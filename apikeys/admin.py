@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.access import operator, require_fresh
 from accounts.admin import OperatorAdmin, ReasonForm, ask_why
+from apikeys.allowlist import Mode
 from apikeys.models import ApiKey, ApiKeyQuerySet, expired_at, usable_at
 
 # What one form may carry. More than this is work for the command.
@@ -95,11 +96,24 @@ def _keys(count: int) -> str:
     return "1 key" if count == 1 else f"{count:,} keys"
 
 
+class AddressFilter(admin.SimpleListFilter):
+    title = "allowed addresses"
+    parameter_name = "addresses"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("everywhere", "Allowed from everywhere"), ("some", "Restricted")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
+        restricted = Q(allow_mode=Mode.ENFORCE)
+        conditions = {"everywhere": ~restricted, "some": restricted}
+        return queryset.filter(conditions[self.value()]) if self.value() in conditions else queryset  # type: ignore[index]
+
+
 @admin.register(ApiKey)
 class ApiKeyAdmin(OperatorAdmin):
     list_display = ("masked", "name", "belongs_to", "role", "state_label", "created_at", "last_used_at", "expires_at")
     list_select_related = ("user", "account")
-    list_filter = (StateFilter, KindFilter, "role")
+    list_filter = (StateFilter, KindFilter, AddressFilter, "role")
     search_fields = ("public_id__startswith", "name__startswith", "user__email__startswith", "account__name__startswith")
     search_help_text = "Public IDs, names, people’s addresses or accounts’ names that begin with…"
     ordering = ("-id",)
@@ -113,6 +127,7 @@ class ApiKeyAdmin(OperatorAdmin):
         "expires_at",
         ("suspended_at", "suspended_by_name", "suspended_reason"),
         ("replaced_at", "replaces"),
+        ("allow_mode", "allowed_from"),
         ("revoked_at", "revoked_by_name", "revoked_reason"),
         ("last_used_at", "last_used_address", "last_used_client"),
     )

@@ -9,13 +9,15 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.core.exceptions import PermissionDenied
 from django.db import DEFAULT_DB_ALIAS, NotSupportedError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
+from apikeys.allowlist import allows
 from apikeys.secret import MALFORMED, Secret, dummy_hash
 from apikeys.usage import Outcome
-from keyportal.client import Request
+from keyportal.client import Request, client_address
 from keyportal.errors import DATABASE_AWAY, is_outdated
 from keyportal.exceptions import InvalidCredential
 from keyportal.policy import Actor, Role
@@ -31,6 +33,7 @@ SELECT k.name, k.secret_hash, k.role, k.user_id,
        k.expires_at IS NOT NULL AND k.expires_at <= %s,
        k.replaced_at,
        k.last_used_at IS NULL OR k.last_used_at <= %s OR k.last_used_at <= k.replaced_at,
+       CASE WHEN k.allow_mode = 'enforce' THEN k.allowed_from END,
        u.is_active, a.id, a.name, a.suspended_at IS NOT NULL, a.owner_id = k.user_id, m.role
   FROM apikeys_apikey k
   LEFT JOIN accounts_user u ON u.id = k.user_id
@@ -57,6 +60,14 @@ class KeyRefused(InvalidCredential):
         self.outcome = outcome
 
 
+class KeyDenied(PermissionDenied):
+    """A usable key, its secret proven, may do nothing from here or in this account: `outcome` says why."""
+
+    def __init__(self, message: str, outcome: Outcome) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+
 class CheckedKey(NamedTuple):
     """A key whose secret was proven and which may be used, and the Actor it makes.
 
@@ -75,12 +86,15 @@ def account_named(request: Request) -> str | None:
     return request.META.get(_ACCOUNT_META)
 
 
-def check_key(secret: Secret, account: str | None) -> CheckedKey:
+def check_key(secret: Secret, account: str | None, request: Request | None) -> CheckedKey:
     """Check the key that `Secret.from_header` has read, for the account that the account header (or the path) names, if any.
+
+    `request` is the one that brought the key: its client's address must be one that the key allows. None is for who
+    asks about a key that somebody else has sent, from an address that nobody here knows: then that is not asked.
 
     Raises InvalidCredential for everything that is no usable key, and KeyRefused where there is such a key. Malformed,
     unknown and wrong secret read the same; only a caller who proved the secret is told that the key was deleted,
-    replaced, suspended or has expired.
+    replaced, suspended or has expired. Raises KeyDenied where a key is good, and not for this address.
     """
     now, named = timezone.now(), _account_id(account)
     row = _look_up(secret.public_id, named, now)
@@ -97,6 +111,7 @@ def check_key(secret: Secret, account: str | None) -> CheckedKey:
         is_expired,
         replaced_at,
         use_is_due,
+        allowed_from,
         user_is_active,
         account_id,
         account_name,
@@ -118,6 +133,8 @@ def check_key(secret: Secret, account: str | None) -> CheckedKey:
         raise KeyRefused("This API key has expired.", Outcome.EXPIRED)
     if user_id is not None and not user_is_active:
         raise KeyRefused("The user of this API key is deactivated.", Outcome.DEACTIVATED)
+    if allowed_from is not None and request is not None and not allows(allowed_from, client_address(request)):
+        raise KeyDenied("This API key may not be used from this address.", Outcome.ADDRESS)
 
     account_id = _uuid(account_id)
     if user_id is None:

@@ -6,6 +6,7 @@ import re
 import secrets
 import unicodedata
 from datetime import UTC, date, datetime, time, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from django import forms
@@ -13,6 +14,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from accounts.forms import NameField
+from apikeys.allowlist import MOST_NETWORKS, Mode, read_networks, suggest
 from apikeys.models import ApiKey
 from keyportal.policy import GRANTABLE_ROLES, Role
 
@@ -153,6 +155,58 @@ class DeleteKeyForm(forms.Form):
         if typed != self.key.name:
             raise ValidationError("That is not the key’s name.")
         return typed
+
+
+class AddressesForm(forms.Form):
+    """The networks that a key may be used from, and whether that is enforced."""
+
+    mode = forms.TypedChoiceField(
+        choices=Mode.choices,
+        coerce=Mode,
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose one.", "invalid_choice": "Choose one of these."},
+    )
+    networks = forms.CharField(
+        required=False,
+        max_length=5000,
+        help_text=f"One a line, at most {MOST_NETWORKS}: networks such as 192.0.2.0/24 and 2001:db8::/48, or single addresses.",
+        widget=forms.Textarea(attrs={"rows": 5, "autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}),
+    )
+
+    mode_lines = MappingProxyType(
+        {
+            Mode.OFF: "It works from everywhere.",
+            Mode.OBSERVE: "It works from everywhere, and its page says what the list would have refused.",
+            Mode.ENFORCE: "Requests from other addresses fail with 403.",
+        }
+    )
+
+    def __init__(self, data: Any = None, *, key: ApiKey) -> None:
+        super().__init__(data, initial={"mode": key.allow_mode, "networks": key.allowed_from})
+        self.key = key
+
+    def clean_networks(self) -> list[str]:
+        return read_networks(_words(self.cleaned_data["networks"]))
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("networks") == [] and cleaned.get("mode") not in (None, Mode.OFF):
+            self.add_error("networks", "Give one network or more, or choose “Off”.")
+        return cleaned
+
+    def suggest(self) -> AddressesForm:
+        """The same form, not judged, with the networks added from which the key was used of late."""
+        typed = _words(self.data.get("networks", "")[:5000])
+        suggested = AddressesForm(key=self.key)
+        suggested.initial = {
+            "mode": self.data.get("mode", self.key.allow_mode),
+            "networks": "\n".join([*typed, *suggest(self.key.public_id, typed)]),
+        }
+        return suggested
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\s,;]+", text)
 
 
 def _in_days(days: int) -> date:

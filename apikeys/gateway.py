@@ -21,7 +21,7 @@ from typing import Any
 from django.db import connection
 from django.http import HttpResponse
 
-from apikeys.authentication import account_named
+from apikeys.authentication import KeyDenied, account_named
 from apikeys.limited_check import GATEWAY, check_within_limits
 from apikeys.usage import Outcome
 from apikeys.use import note_use, outcome_of_denial
@@ -75,6 +75,8 @@ def _decide(request: Request, path: str) -> Answer:
         checked = check_within_limits(request, account_named(request), GATEWAY)
     except (InvalidCredential, TooManyRequests) as error:
         return _refused(HTTPStatus.UNAUTHORIZED, str(error), ("WWW-Authenticate", challenge(request)))
+    except KeyDenied as error:
+        return _refused(HTTPStatus.FORBIDDEN, str(error))
     level = level_of(path)
     decision = policy.can_call(checked.actor, level) if level else NO_SUCH_LEVEL
     if decision is True:

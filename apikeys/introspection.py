@@ -12,7 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_POST
 
-from apikeys.authentication import CheckedKey, KeyRefused, account_named, check_key
+from apikeys.authentication import CheckedKey, KeyDenied, KeyRefused, account_named, check_key
 from apikeys.limited_check import api_limit, check_within_limits
 from apikeys.models import ApiKey
 from apikeys.secret import Secret
@@ -58,11 +58,11 @@ def introspect(request: HttpRequest) -> HttpResponse:
 
 @sensitive_variables()
 def _usable(request: HttpRequest, account: str) -> CheckedKey | None:
-    """The key in the form, where it works in the account."""
+    """The key in the form, where it works in the account. From what address it came only the service knows, so that is not asked."""
     try:
         secret = Secret.parse(request.POST["token"])
-        checked = check_key(secret, account)
-    except KeyRefused as refused:
+        checked = check_key(secret, account, None)
+    except (KeyRefused, KeyDenied) as refused:
         note_refusal(secret.public_id, refused.outcome, timezone.now(), request)
         return None
     except InvalidCredential:

@@ -16,7 +16,7 @@ from datetime import datetime
 from django.conf import settings
 from django.utils import timezone
 
-from apikeys.authentication import CheckedKey, KeyRefused, check_key
+from apikeys.authentication import CheckedKey, KeyDenied, KeyRefused, check_key
 from apikeys.secret import Secret
 from apikeys.usage import Outcome
 from apikeys.use import note_nothing, note_refusal
@@ -61,6 +61,11 @@ def check_within_limits(request: Request, account: str | None, per_key: Limit) -
         if isinstance(error, KeyRefused) and error.outcome is not Outcome.WRONG_SECRET and (per_key.most or failures.most):
             _forget(secret)
         raise
+    except KeyDenied:
+        # The secret was proven, so it counts for the key: who goes on trying from elsewhere is not free to.
+        if not known and per_key.most:
+            _refuse_beyond(_hit(secret, per_key), secret, request)
+        raise
     if per_key.most and not known:
         _refuse_beyond(_hit(secret, per_key), secret, request)
     elif failures.most and not per_key.most and _marked.is_new(secret.public_id, checked.at):
@@ -71,8 +76,8 @@ def check_within_limits(request: Request, account: str | None, per_key: Limit) -
 def _check(secret: Secret, account: str | None, request: Request) -> CheckedKey:
     started = time.perf_counter()
     try:
-        return check_key(secret, account)
-    except KeyRefused as error:
+        return check_key(secret, account, request)
+    except (KeyRefused, KeyDenied) as error:
         note_refusal(secret.public_id, error.outcome, timezone.now(), request)
         raise
     except InvalidCredential:

@@ -10,6 +10,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 
+from apikeys.allowlist import Mode
 from apikeys.models import ApiKey, ApiKeyQuerySet, expired_at, usable_at
 
 PAGE_SIZE = 50
@@ -27,6 +28,8 @@ class Listing:
     keys: list[ApiKey]
     total: int
     usable: int
+    # Usable keys that work from everywhere.
+    unrestricted: int
     tabs: list[dict[str, Any]]
     show: str
     query: str
@@ -48,6 +51,7 @@ def list_keys(keys: ApiKeyQuerySet, asked: QueryDict, *, url: str, new_url: str)
     counts = keys.aggregate(
         **{name: Count("pk", filter=condition) for name, condition in states.items() if condition is not None},
         all=Count("pk"),
+        unrestricted=Count("pk", filter=usable_at(now) & ~Q(allow_mode=Mode.ENFORCE)),
     )
     show = asked.get("show", "all") if asked.get("show") in states else "all"
     query = asked.get("q", "").replace("\x00", "").strip()[:MAX_QUERY_LENGTH]
@@ -65,6 +69,7 @@ def list_keys(keys: ApiKeyQuerySet, asked: QueryDict, *, url: str, new_url: str)
         keys=rows,
         total=counts["all"],
         usable=counts["usable"],
+        unrestricted=counts["unrestricted"],
         tabs=[
             {"label": label, "count": counts[name], "url": link(show=name), "current": name == show} for name, label in _TABS
         ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
@@ -18,6 +18,7 @@ from django.utils import timezone
 from accounts.audit import AuditEvent, event
 from accounts.models import MAX_REASON_LENGTH, ROLE_CHOICES, Account, Membership, User
 from apikeys import mails
+from apikeys.allowlist import Mode, Observed, lets_more_pass, observe, read_networks
 from apikeys.digests import Digest
 from apikeys.secret import Kind, Secret
 from apikeys.usage import Use, use_of
@@ -312,6 +313,9 @@ class ApiKey(models.Model):
     replaced_at = models.DateTimeField(null=True, blank=True)
     # One successor for each key: of two rotations at once the database refuses one.
     replaces = models.OneToOneField("self", on_delete=models.PROTECT, null=True, blank=True, related_name="replaced_by")
+    allow_mode = models.CharField("allowed addresses", max_length=7, choices=Mode, default=Mode.OFF)
+    # Networks in their one spelling, one a line: see apikeys.allowlist.
+    allowed_from = models.TextField(blank=True, default="")
     revoked_at = models.DateTimeField(null=True, blank=True)
     revoked_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
     revoked_by_name = models.CharField(max_length=360, blank=True)
@@ -342,6 +346,10 @@ class ApiKey(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(replaced_at__isnull=True) | Q(expires_at__isnull=False), name="apikey_replaced_ends"
+            ),
+            models.CheckConstraint(
+                condition=Q(allow_mode=Mode.OFF) | (Q(allow_mode__in=Mode.values) & ~Q(allowed_from="")),
+                name="apikey_addresses_listed",
             ),
         )
         indexes = (
@@ -410,6 +418,16 @@ class ApiKey(models.Model):
         return time_left(self.expires_at, timezone.now()) if self.expires_at else ""
 
     @property
+    def allowed_networks(self) -> list[str]:
+        """The networks of the list, which counts only in the mode that enforces it."""
+        return self.allowed_from.splitlines()
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether it works from some addresses only."""
+        return self.allow_mode == Mode.ENFORCE
+
+    @property
     def maker_has_left(self) -> bool:
         return self.maker_role is None
 
@@ -425,6 +443,10 @@ class ApiKey(models.Model):
         """How this key was used in the last so many days, today included."""
         return use_of(self.public_id, days)
 
+    def observed(self) -> Observed:
+        """What the list of allowed addresses would have refused in the last 30 days."""
+        return observe(self.public_id, self.allowed_from)
+
     def get_absolute_url(self) -> str:
         return self._url("key", self.public_id)
 
@@ -439,6 +461,10 @@ class ApiKey(models.Model):
     @property
     def rotate_url(self) -> str:
         return self._url("key_rotate", self.public_id)
+
+    @property
+    def addresses_url(self) -> str:
+        return self._url("key_addresses", self.public_id)
 
     @property
     def list_url(self) -> str:
@@ -501,7 +527,14 @@ class ApiKey(models.Model):
             key.require_rotatable()
             now = timezone.now()
             made = ApiKey.objects.issue(
-                ApiKey(user=key.user, account=key.account, role=key.role, replaces=key),
+                ApiKey(
+                    user=key.user,
+                    account=key.account,
+                    role=key.role,
+                    allow_mode=key.allow_mode,
+                    allowed_from=key.allowed_from,
+                    replaces=key,
+                ),
                 Secret.generate(key.kind),
                 by=by,
                 name=key.name,
@@ -548,6 +581,38 @@ class ApiKey(models.Model):
         """Let this key work again. False when it was not suspended, or had ended. Raises PermissionDenied."""
         with transaction.atomic():
             return bool(ApiKey.objects.filter(pk=self.pk).resume(by=by, reason=reason))
+
+    def allow_from(self, *, by: Actor, networks: Iterable[str], mode: Mode) -> bool:
+        """Choose the networks that this key may be used from, and whether that is enforced. False when it is so already.
+
+        The list is about requests with the key alone: no page ever asks it. Raises PermissionDenied, ValidationError
+        for what is no network and for a list without one, Conflict for a deleted key.
+        """
+        listed = read_networks(networks)
+        if mode != Mode.OFF and not listed:
+            raise ValidationError({"networks": "Give one network or more, or choose “Off”."})
+        with transaction.atomic():
+            by = _present(by)
+            key = ApiKey.objects.select_related("user", "account").select_for_update(of=("self",)).get(pk=self.pk)
+            policy.require(policy.can_choose_addresses(by, key))
+            key.require_changeable()
+            was = {"mode": key.allow_mode, "networks": key.allowed_networks}
+            now = {"mode": mode.value, "networks": listed}
+            if was == now:
+                return False
+            key.allow_mode, key.allowed_from = mode, "\n".join(listed)
+            key.save(update_fields=["allow_mode", "allowed_from"])
+            key.event(AuditEvent.Action.KEY_ADDRESSES_CHANGED, by=by, was=was, now=now).save()
+        self.allow_mode, self.allowed_from = key.allow_mode, key.allowed_from
+        return True
+
+    def would_open(self, networks: Iterable[str], mode: Mode) -> bool:
+        """Whether such a list would let an address pass that is refused now."""
+        return self.is_restricted and (mode != Mode.ENFORCE or lets_more_pass(self.allowed_from, networks))
+
+    def require_changeable(self) -> None:
+        if self.revoked_at is not None:
+            raise Conflict("This key was deleted. Nothing about it can be changed.")
 
     def event(self, action: AuditEvent.Action, *, by: Actor, **details: Any) -> AuditEvent:
         """An AuditEvent about this key, not yet saved."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import connection, models, transaction
@@ -36,6 +36,7 @@ class Outcome(models.TextChoices):
     DELETED = "deleted", "Key deleted"
     REPLACED = "replaced", "Key replaced"
     DEACTIVATED = "deactivated", "User deactivated"
+    ADDRESS = "address", "Address not allowed"
     WRONG_SECRET = "wrong_secret", "Wrong secret"
 
 
@@ -173,8 +174,7 @@ class Use:
 
 def use_of(public_id: str, days: int = 30) -> Use:
     """The use of a key over the last so many days, today included."""
-    today = timezone.now().date()
-    since = datetime.combine(today - timedelta(days=days - 1), datetime.min.time(), UTC)
+    since = _days_ago(days)
     rows = Usage.objects.filter(public_id=public_id, starts_at__gte=since)
     by_date = {since.date() + timedelta(days=number): Day(since.date() + timedelta(days=number)) for number in range(days)}
     for starts_at, allowed, refused in _sums(rows, "starts_at"):
@@ -188,6 +188,17 @@ def use_of(public_id: str, days: int = 30) -> Use:
         _most_first(Share(*sums) for sums in _sums(rows, "network")),
         _most_first(refusals),
     )
+
+
+def networks_of(public_id: str, outcome: Outcome, days: int = 30) -> list[Share]:
+    """From what networks a key had this outcome in the last so many days, today included; most first."""
+    rows = Usage.objects.filter(public_id=public_id, outcome=outcome, starts_at__gte=_days_ago(days))
+    return _most_first(Share(*sums) for sums in _sums(rows, "network"))
+
+
+def _days_ago(days: int) -> datetime:
+    """The midnight with which the last so many days begin."""
+    return _midnight(timezone.now()) - timedelta(days=days - 1)
 
 
 def _sums(rows: models.QuerySet[Usage], by: str) -> Iterator[tuple[Any, int, int]]:

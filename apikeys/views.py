@@ -21,12 +21,14 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.access import PageRequest, as_member, as_oneself, membership_used_last, require_fresh
 from accounts.audit import AuditEvent
 from accounts.models import Account
+from apikeys.allowlist import Mode
 from apikeys.chart import chart_of
-from apikeys.forms import DeleteKeyForm, RenameKeyForm, RotateKeyForm, ServiceKeyForm, UserKeyForm
+from apikeys.forms import AddressesForm, DeleteKeyForm, RenameKeyForm, RotateKeyForm, ServiceKeyForm, UserKeyForm
 from apikeys.listing import list_keys
 from apikeys.models import AlreadyShown, ApiKey, ApiKeyQuerySet, KeyStandsStill
 from apikeys.rotation import rotations_of
 from apikeys.secret import Secret
+from apikeys.usage import Outcome, networks_of
 from keyportal import policy
 from keyportal.http import see_other
 
@@ -73,6 +75,12 @@ def user_key_rotate(request: PageRequest, public_id: str) -> HttpResponse:
 def user_key_delete(request: PageRequest, public_id: str) -> HttpResponse:
     key = _own_key(request, public_id)
     return _delete(request, key, "apikeys/user_keys.html", lambda: _user_list(request) | {"form": UserKeyForm()})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@as_oneself
+def user_key_addresses(request: PageRequest, public_id: str) -> HttpResponse:
+    return _addresses(request, _own_key(request, public_id), "apikeys/user_key.html")
 
 
 def _own_key(request: PageRequest, public_id: str) -> ApiKey:
@@ -147,6 +155,13 @@ def service_key_delete(request: PageRequest, account: Account, public_id: str) -
     key = _service_key(account, public_id)
     list_context = lambda: _service_list(request, account) | {"form": ServiceKeyForm()}  # noqa: E731
     return _delete(request, key, "apikeys/service_keys.html", list_context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@as_member
+@_service_keys_visible
+def service_key_addresses(request: PageRequest, account: Account, public_id: str) -> HttpResponse:
+    return _addresses(request, _service_key(account, public_id), "apikeys/service_key.html")
 
 
 def _service_key(account: Account, public_id: str) -> ApiKey:
@@ -263,6 +278,10 @@ def _key_page(request: PageRequest, key: ApiKey) -> Context:
         "rename_form": RenameKeyForm(initial={"name": key.name}),
         "can_rotate": key.is_rotatable and policy.can_rotate_key(request.actor, key),
         "rotate_form": RotateKeyForm(key=key),
+        "can_choose_addresses": not key.revoked_at and policy.can_choose_addresses(request.actor, key),
+        "addresses_form": AddressesForm(key=key),
+        "observed": key.observed() if key.allow_mode == Mode.OBSERVE else None,
+        "refused_networks": networks_of(key.public_id, Outcome.ADDRESS) if key.is_restricted else None,
         "can_revoke": policy.can_revoke_key(request.actor, key),
         "delete_form": None if key.revoked_at else DeleteKeyForm(key=key),
         "delete_url": key.delete_url,
@@ -300,6 +319,26 @@ def _rotate(request: PageRequest, key: ApiKey, template: str) -> HttpResponse:
     except KeyStandsStill as error:
         return _stands_still(request, error)
     context = _key_page(request, key) | {"dialog": "rotate", "rotate_form": form}
+    return render(request, template, context, status=400 if form.errors else 200)
+
+
+def _addresses(request: PageRequest, key: ApiKey, template: str) -> HttpResponse:
+    """The form on GET; on POST the choice, or the form again, also with what was asked to be suggested.
+
+    Who lets more addresses pass has signed in lately; who lets fewer may be in a hurry.
+    """
+    policy.require(policy.can_choose_addresses(request.actor, key))
+    key.require_changeable()
+    form = AddressesForm(request.POST if request.method == "POST" else None, key=key)
+    if "suggest" in request.POST:
+        form = form.suggest()
+    elif request.method == "POST" and form.is_valid():
+        if key.would_open(**form.cleaned_data):
+            require_fresh(request)
+        changed = key.allow_from(by=request.actor, **form.cleaned_data)
+        messages.success(request, "Saved. It holds from the next request on." if changed else "Nothing has changed.")
+        return see_other(key.get_absolute_url())
+    context = _key_page(request, key) | {"dialog": "addresses", "addresses_form": form}
     return render(request, template, context, status=400 if form.errors else 200)
 
 

@@ -231,6 +231,11 @@ def _may_change_key(actor: Actor, key: KeyFacts, may_what: str) -> Decision:
     return _admin(actor, may_what) and _not_suspended(actor)
 
 
+def can_choose_addresses(actor: Actor, key: KeyFacts) -> Decision:
+    """From where a key may be used: its own user says it; admins and owners for a service key; never an operator."""
+    return _may_change_key(actor, key, "choose the addresses of service keys")
+
+
 def can_revoke_key(actor: Actor, key: KeyFacts, reason: str = "") -> Decision:
     """The key's own user; Admin and Owner for a service key, in a suspended account too; an operator with a reason."""
     if actor.is_operator:

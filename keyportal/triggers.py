@@ -78,15 +78,6 @@ def _executing(statements: Sequence[Callable[[str], list[str]]]) -> Callable[[An
     return execute
 
 
-def around(refusals: Sequence[Refusal], *operations: Any) -> list[Any]:
-    """The migration operations that change a table, with its triggers taken off before and put on again after.
-
-    SQLite changes a table by making it anew, and drops its triggers on the way.
-    """
-    on = migration(refusals)
-    return [RunPython(on.reverse_code or RunPython.noop, on.code), *operations, on]
-
-
 def existing(connection: BaseDatabaseWrapper) -> set[str]:
     """The names of all triggers that this database has now."""
     sql = {

@@ -79,6 +79,10 @@ user_key_delete/own GET   in    200  200  200  200  200  200  200  in
 user_key_delete/own POST  in    303  303  303  303  303  303  303  in
 user_key_delete/other GET in    404  404  404  404  404  404  404  in
 user_key_delete/other POST in   404  404  404  404  404  404  404  in
+user_key_addresses/own GET in   200  200  200  200  200  200  200  in
+user_key_addresses/own POST in  303  303  303  303  303  303  303  in
+user_key_addresses/other GET in 404  404  404  404  404  404  404  in
+user_key_addresses/other POST in 404 404  404  404  404  404  404  in
 service_keys        GET   in    200  200  403  403  403  404  404  in
 service_keys        POST  in    405  405  405  405  405  405  405  in
 service_key_new     GET   in    200  200  403  403  403  404  404  in
@@ -91,6 +95,8 @@ service_key_rotate  GET   in    200  200  403  403  403  404  404  in
 service_key_rotate  POST  in    201  201  403  403  403  404  404  in
 service_key_delete  GET   in    200  200  403  403  403  404  404  in
 service_key_delete  POST  in    303  303  403  403  403  404  404  in
+service_key_addresses GET in    200  200  403  403  403  404  404  in
+service_key_addresses POST in   303  303  403  403  403  404  404  in
 metrics             GET   404   404  404  404  404  404  404  404  404
 metrics             POST  405   405  405  405  405  405  405  405  405
 """
@@ -98,6 +104,9 @@ metrics             POST  405   405  405  405  405  405  405  405  405
 FORMS: dict[str, dict[str, str]] = {
     "user_key_new": {"name": "From the form", "expires": "30"},
     "service_key_new": {"name": "From the form", "expires": "30", "role": "READ_ONLY"},
+    "user_key_addresses/own": {"mode": "enforce", "networks": "192.0.2.0/24"},
+    "user_key_addresses/other": {"mode": "enforce", "networks": "192.0.2.0/24"},
+    "service_key_addresses": {"mode": "enforce", "networks": "192.0.2.0/24"},
     "account_new": {"name": "An account of one's own"},
     "account_general": {"name": "Another name"},
     "account_policies": {"keys_manage_members": "on"},
@@ -213,7 +222,7 @@ def test_a_service_key_is_not_found_under_another_account_nor_among_user_keys(wo
     before = rows()
     own = world.user_keys["O"].public_id
     assert eve.get(reverse("service_key", args=[globex.pk, key.public_id])).status_code == 404
-    for act in ("rename", "rotate", "delete"):
+    for act in ("rename", "rotate", "addresses", "delete"):
         form = {**FORMS.get(f"service_key_{act}", {}), "nonce": next(_nonces)}
         assert eve.get(reverse(f"service_key_{act}", args=[globex.pk, key.public_id])).status_code == 404
         assert eve.post(reverse(f"service_key_{act}", args=[globex.pk, key.public_id]), form).status_code == 404
@@ -234,7 +243,7 @@ def test_a_stranger_cannot_tell_an_account_from_one_that_is_absent(world: World,
     assert _without_noise(real) == _without_noise(absent)
 
 
-@pytest.mark.parametrize("name", ["user_key", "user_key_rename", "user_key_rotate", "user_key_delete"])
+@pytest.mark.parametrize("name", ["user_key", "user_key_rename", "user_key_rotate", "user_key_addresses", "user_key_delete"])
 def test_nobody_can_tell_anothers_key_from_one_that_is_absent(world: World, name: str) -> None:
     adam = world.browser("A")
     real = adam.get(reverse(name, args=[world.anothers_key("A").public_id]))

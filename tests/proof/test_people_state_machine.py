@@ -92,7 +92,7 @@ class People(RuleBasedStateMachine):
         answer = self.client.get("/v1/accounts/me", headers={"Authorization": bearer, "X-Checkly-Account": header})
         assert answer.status_code == status, (self.model.keys[pk], account, answer.content)
         try:
-            assert check_key(Secret.from_header(bearer), header).actor.role == role
+            assert check_key(Secret.from_header(bearer), header, None).actor.role == role
         except InvalidCredential:
             assert status == 401
 
