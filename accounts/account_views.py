@@ -16,6 +16,7 @@ from accounts.members import consequences_of_leaving
 from accounts.models import Account
 from keyportal import policy
 from keyportal.http import see_other
+from keyportal.key_policy import in_words
 
 Context = dict[str, Any]
 
@@ -88,6 +89,8 @@ def _page(request: PageRequest, account: Account, *, form: NameForm | None = Non
     context |= {
         "account": account,
         "role_label": request.membership.role.label,
+        "asked_of_keys": in_words(account.key_policy),
+        "announced": account.announced_key_policy,
         "form": form or NameForm(initial={"name": account.name}),
         "can_edit": policy.can_edit_account(actor),
         "can_transfer": policy.can_transfer_away(actor),

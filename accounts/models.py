@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import asdict, replace
+from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -18,10 +18,13 @@ from django.utils.crypto import salted_hmac
 from accounts.audit import AuditEvent, event
 from keyportal import policy
 from keyportal.exceptions import Conflict
+from keyportal.key_policy import KeyPolicy, Since, announced, changed, in_force
 from keyportal.names import MAX_NAME_LENGTH, canonical_email, clean_name
 from keyportal.policy import GRANTABLE_ROLES, Actor, Role
 
 MAX_REASON_LENGTH = 500
+# How far ahead a policy of keys may be announced.
+FURTHEST_POLICY = timedelta(days=365)
 THEMES = [("", "As the system"), ("light", "Light"), ("dark", "Dark")]
 # Where nobody gets mail: RFC 2606.
 DELETED_DOMAIN = "@deleted.invalid"
@@ -209,6 +212,8 @@ class Account(models.Model):
     suspended_reason = models.CharField(max_length=MAX_REASON_LENGTH, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
     keys_manage_members = models.BooleanField("API keys may manage members", default=False)
+    # What is asked of keys, as keyportal.key_policy writes it.
+    key_policies = models.TextField(blank=True, default="", editable=False)
     members = models.ManyToManyField(User, through="Membership", related_name="accounts")
 
     objects: ClassVar[AccountManager] = AccountManager()
@@ -247,6 +252,41 @@ class Account(models.Model):
                 account.keys_manage_members = allowed
                 account.save()
                 account.record(AuditEvent.Action.ACCOUNT_POLICY_CHANGED, by=by, keys_manage_members=allowed)
+
+    @property
+    def key_policy(self) -> KeyPolicy:
+        """What the account asks of keys now."""
+        return in_force(self.key_policies, timezone.now())
+
+    @property
+    def announced_key_policy(self) -> Since | None:
+        """What it will ask from a later day."""
+        return announced(self.key_policies, timezone.now())
+
+    def set_key_policy(self, policy_of_keys: KeyPolicy, *, from_day: date, by: Actor) -> bool:
+        """Ask this of keys from a day on (UTC), instead of what was announced. False when that is so already.
+
+        Raises PermissionDenied, and ValidationError for a day in the past.
+        """
+        now = timezone.now()
+        if not now.date() <= from_day <= now.date() + FURTHEST_POLICY:
+            raise ValidationError({"from_day": "Choose a day from today on, at most a year from now."})
+        with transaction.atomic():
+            account = Account.objects.locked(self.pk)
+            policy.require(policy.can_edit_account(account.present(by)))
+            was = account.key_policies
+            account.key_policies = changed(was, policy_of_keys, from_day, now)
+            if account.key_policy == in_force(was, now) and account.announced_key_policy == announced(was, now):
+                return False
+            account.save()
+            account.record(
+                AuditEvent.Action.ACCOUNT_POLICY_CHANGED,
+                by=by,
+                was=_in_details(was, now),
+                now=_in_details(account.key_policies, now),
+            )
+        self.key_policies = account.key_policies
+        return True
 
     def heirs(self) -> models.QuerySet[User]:
         """The members to whom the ownership may go."""
@@ -357,6 +397,13 @@ class Account(models.Model):
             account_name=self.name,
             **details,
         ).save()
+
+
+def _in_details(key_policies: str, now: datetime) -> dict[str, Any]:
+    """What an event tells of key policies."""
+    coming = announced(key_policies, now)
+    details: dict[str, Any] = {"in_force": asdict(in_force(key_policies, now))}
+    return details | ({"announced": asdict(coming.policy), "from": coming.at.isoformat()} if coming else {})
 
 
 class Membership(models.Model):

@@ -5,7 +5,7 @@ Nothing is cached, in any process, ever. Revocation, removal and a lowered role 
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -20,7 +20,8 @@ from apikeys.usage import Outcome
 from keyportal.client import Request, client_address
 from keyportal.errors import DATABASE_AWAY, is_outdated
 from keyportal.exceptions import InvalidCredential
-from keyportal.policy import Actor, Role
+from keyportal.key_policy import allows_key, in_force
+from keyportal.policy import Actor, Denied, Role
 
 # One statement, and past Django's layers: by the ORM the look-up takes ten times as long, and by Django's cursor, which
 # rewrites the placeholders each time, still twice as long. Both drivers keep the statement prepared.
@@ -34,7 +35,9 @@ SELECT k.name, k.secret_hash, k.role, k.user_id,
        k.replaced_at,
        k.last_used_at IS NULL OR k.last_used_at <= %s OR k.last_used_at <= k.replaced_at,
        CASE WHEN k.allow_mode = 'enforce' THEN k.allowed_from END,
-       u.is_active, a.id, a.name, a.suspended_at IS NOT NULL, a.owner_id = k.user_id, m.role
+       CASE WHEN a.key_policies <> '' THEN k.created_at END,
+       CASE WHEN a.key_policies <> '' OR k.expires_at <= %s THEN k.expires_at END,
+       u.is_active, a.id, a.name, a.suspended_at IS NOT NULL, a.key_policies, a.owner_id = k.user_id, m.role
   FROM apikeys_apikey k
   LEFT JOIN accounts_user u ON u.id = k.user_id
   LEFT JOIN accounts_account a ON a.id = COALESCE(k.account_id, %s)
@@ -50,6 +53,10 @@ _ACCOUNT_META = "HTTP_" + ACCOUNT_HEADER.upper().replace("-", "_")
 # The last use is written at most once a minute for each key. The first after a rotation is written at once: pages say whether
 # there was one.
 NOTED_EVERY = timedelta(minutes=1)
+
+# Answers to a good key say when it expires, from so long before.
+EXPIRY_HEADER = "KeyportalKeyExpires"
+EXPIRY_SAID_BEFORE = timedelta(days=14)
 
 
 class KeyRefused(InvalidCredential):
@@ -79,6 +86,15 @@ class CheckedKey(NamedTuple):
     secret_hash: str
     at: datetime
     use_is_due: bool
+    # None also where that matters to nobody: it is far away, and the account asks for nothing.
+    expires_at: datetime | None
+
+    @property
+    def expires(self) -> str | None:
+        """When it expires, as a header says it, where that is soon."""
+        if self.expires_at is None or self.expires_at - self.at > EXPIRY_SAID_BEFORE:
+            return None
+        return f"{self.expires_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def account_named(request: Request) -> str | None:
@@ -94,7 +110,8 @@ def check_key(secret: Secret, account: str | None, request: Request | None) -> C
 
     Raises InvalidCredential for everything that is no usable key, and KeyRefused where there is such a key. Malformed,
     unknown and wrong secret read the same; only a caller who proved the secret is told that the key was deleted,
-    replaced, suspended or has expired. Raises KeyDenied where a key is good, and not for this address.
+    replaced, suspended or has expired. Raises KeyDenied where a key is good, and not for this address or against what
+    the account asks of keys.
     """
     now, named = timezone.now(), _account_id(account)
     row = _look_up(secret.public_id, named, now)
@@ -112,17 +129,20 @@ def check_key(secret: Secret, account: str | None, request: Request | None) -> C
         replaced_at,
         use_is_due,
         allowed_from,
+        created_at,
+        expires_at,
         user_is_active,
         account_id,
         account_name,
         account_suspended,
+        key_policies,
         is_owner,
         member_role,
     ) = row
     if not secret.matches(secret_hash):
         raise KeyRefused(MALFORMED, Outcome.WRONG_SECRET)
     if replaced_at is not None and (is_revoked or (is_expired and not is_suspended)):
-        message = f"This API key was replaced on {_day(replaced_at)} and has ended. Use the key that took its place."
+        message = f"This API key was replaced on {_day(_moment(replaced_at))} and has ended. Use the key that took its place."
         raise KeyRefused(message, Outcome.REPLACED)
     if is_revoked:
         raise KeyRefused("This API key was deleted.", Outcome.DELETED)
@@ -144,6 +164,17 @@ def check_key(secret: Secret, account: str | None, request: Request | None) -> C
         role = None
     else:
         role = Role.OWNER if is_owner else Role(member_role)
+    expires_at = _moment(expires_at)
+    if role and key_policies and not account_suspended:
+        decision = allows_key(
+            account_name,
+            in_force(key_policies, now),
+            of_user=user_id is not None,
+            created_at=_moment(created_at),
+            expires_at=expires_at,
+        )
+        if isinstance(decision, Denied):
+            raise KeyDenied(str(decision), Outcome.POLICY)
     actor = Actor(
         via="key",
         user_id=_uuid(user_id),
@@ -154,15 +185,15 @@ def check_key(secret: Secret, account: str | None, request: Request | None) -> C
         key_id=secret.public_id,
         name=name,
     )
-    return CheckedKey(actor, secret, secret_hash, now, bool(use_is_due))
+    return CheckedKey(actor, secret, secret_hash, now, bool(use_is_due), expires_at)
 
 
 def _look_up(public_id: str, account_id: UUID | None, now: datetime) -> tuple[Any, ...] | None:
     database = connections[DEFAULT_DB_ALIAS]
-    parameters: list[Any] = [now, now - NOTED_EVERY, account_id, public_id]
+    parameters: list[Any] = [now, now - NOTED_EVERY, now + EXPIRY_SAID_BEFORE, account_id, public_id]
     if database.vendor == "sqlite":  # where Django keeps times and UUIDs as text
-        parameters[:2] = [str(moment.replace(tzinfo=None)) for moment in parameters[:2]]
-        parameters[2] = account_id.hex if account_id else None
+        parameters[:3] = [str(moment.replace(tzinfo=None)) for moment in parameters[:3]]
+        parameters[3] = account_id.hex if account_id else None
     try:
         return _fetch(database, parameters)
     except (*DATABASE_AWAY, NotSupportedError) as error:
@@ -196,10 +227,13 @@ def _account_id(text: str | None) -> UUID | None:
     return account_id if str(account_id) == (text or "").lower() else None
 
 
-def _day(value: datetime | str) -> str:
-    """SQLite keeps times as text."""
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+def _day(moment: datetime) -> str:
     return f"{moment.day} {moment:%b %Y}"
+
+
+def _moment(value: Any) -> Any:
+    """SQLite keeps times as text, in UTC. Those that decide nothing are not asked for, since each takes its time to read."""
+    return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
 
 
 def _uuid(value: Any) -> UUID | None:

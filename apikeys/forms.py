@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import unicodedata
+from dataclasses import asdict, fields
 from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -14,8 +15,10 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from accounts.forms import NameField
+from accounts.models import Account
 from apikeys.allowlist import MOST_NETWORKS, Mode, read_networks, suggest
 from apikeys.models import ApiKey
+from keyportal.key_policy import KeyPolicy
 from keyportal.policy import GRANTABLE_ROLES, Role
 
 NAME_HINT = "Where will you use it? For example “Laptop CLI” or “GitHub Actions, web repo”."
@@ -203,6 +206,59 @@ class AddressesForm(forms.Form):
             "networks": "\n".join([*typed, *suggest(self.key.public_id, typed)]),
         }
         return suggested
+
+
+class KeyPolicyForm(forms.Form):
+    """What an account asks of keys, and from which day."""
+
+    longest_days = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=3650,
+        label="Longest life, in days",
+        help_text="Keys must expire, at most so many days after they were made. Empty for no limit.",
+    )
+    must_expire = forms.BooleanField(required=False, label="Keys must expire, at whatever time")
+    service_only = forms.BooleanField(required=False, label="Service keys only: user keys don’t work here")
+    most_user_keys = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=10_000,
+        label="Usable user keys per person",
+        help_text="Counts when a key is made: who has more keeps them. Empty for no limit.",
+    )
+    most_service_keys = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=10_000,
+        label="Usable service keys of the account",
+        help_text="Counts when a key is made. Empty for no limit.",
+    )
+    from_day = forms.DateField(
+        input_formats=["%Y-%m-%d"],
+        label="From",
+        help_text="The day, in UTC, from which keys that don’t fit are refused. New keys must fit at once.",
+        widget=forms.DateInput(attrs={"type": "date"}),
+        error_messages={"required": "Choose a day.", "invalid": "Give the day as YYYY-MM-DD."},
+    )
+    # Sent back by the page that has shown what would stop: just what it has shown.
+    confirm = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, data: Any = None, *, account: Account) -> None:
+        coming = account.announced_key_policy
+        asked = coming.policy if coming else account.key_policy
+        from_day = coming.at.date() if coming else timezone.now().date()
+        super().__init__(data, initial=asdict(asked) | {"from_day": from_day})
+
+    def clean_from_day(self) -> date:
+        day: date = self.cleaned_data["from_day"]
+        if day < timezone.now().date():
+            raise ValidationError("That day is over. Choose today or a later one.")
+        return day
+
+    @property
+    def policy(self) -> KeyPolicy:
+        return KeyPolicy(**{field.name: self.cleaned_data[field.name] for field in fields(KeyPolicy)})
 
 
 def _words(text: str) -> list[str]:

@@ -21,7 +21,7 @@ from typing import Any
 from django.db import connection
 from django.http import HttpResponse
 
-from apikeys.authentication import KeyDenied, account_named
+from apikeys.authentication import EXPIRY_HEADER, CheckedKey, KeyDenied, account_named
 from apikeys.limited_check import GATEWAY, check_within_limits
 from apikeys.usage import Outcome
 from apikeys.use import note_use, outcome_of_denial
@@ -29,7 +29,7 @@ from keyportal import policy
 from keyportal.client import Request
 from keyportal.errors import challenge
 from keyportal.exceptions import InvalidCredential, TooManyRequests
-from keyportal.policy import Actor, Denied, Level
+from keyportal.policy import Denied, Level
 
 logger = logging.getLogger(__name__)
 
@@ -81,13 +81,14 @@ def _decide(request: Request, path: str) -> Answer:
     decision = policy.can_call(checked.actor, level) if level else NO_SUCH_LEVEL
     if decision is True:
         note_use(checked, Outcome.ALLOWED, request)
-        return _allowed(checked.actor)
+        return _allowed(checked)
     note_use(checked, outcome_of_denial(checked), request)
     return _refused(HTTPStatus.FORBIDDEN, str(decision))
 
 
-def _allowed(actor: Actor) -> Answer:
+def _allowed(checked: CheckedKey) -> Answer:
     """The identity, in names without a hyphen: no header with an underscore can pass for one of them."""
+    actor, expires = checked.actor, checked.expires
     account, user = str(actor.account_id), str(actor.user_id or "")
     kind = "user" if user else "service"
     role = str(actor.role)
@@ -100,6 +101,7 @@ def _allowed(actor: Actor) -> Answer:
             ("KeyportalKind", kind),
             ("KeyportalRole", role),
             ("KeyportalUser", user),
+            *([(EXPIRY_HEADER, expires)] if expires else []),
         ],
     )
 

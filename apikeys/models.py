@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Literal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, models, transaction
@@ -24,8 +24,9 @@ from apikeys.secret import Kind, Secret
 from apikeys.usage import Use, use_of
 from keyportal import policy
 from keyportal.exceptions import Conflict
+from keyportal.key_policy import allows_key, for_making
 from keyportal.names import MAX_NAME_LENGTH, clean_name
-from keyportal.policy import GRANTABLE_ROLES, Actor, Decision, Role
+from keyportal.policy import GRANTABLE_ROLES, Actor, Decision, Denied, Role
 from keyportal.triggers import Refusal
 
 FURTHEST_EXPIRY_YEARS = 10
@@ -210,6 +211,7 @@ class ApiKeyManager(_ManagerOfQuerySet["ApiKey"]):
         """
         with transaction.atomic():
             policy.require(policy.can_create_user_key(_present(by)))
+            _require_room_for_user_key(by.user_id)  # type: ignore[arg-type]  # the policy lets nobody pass without one
             secret = Secret.generate(Kind.USER)
             key: ApiKey = self.model(user_id=by.user_id)
             self.issue(key, secret, by=by, name=name, expires_at=expires_at, nonce=nonce, now=timezone.now())
@@ -230,6 +232,7 @@ class ApiKeyManager(_ManagerOfQuerySet["ApiKey"]):
         with transaction.atomic():
             account = Account.objects.locked(account.pk)
             policy.require(policy.can_create_service_key(account.present(by), role))
+            _require_room_for_service_key(account)
             secret = Secret.generate(Kind.SERVICE)
             key = self.model(account=account, role=role)
             self.issue(key, secret, by=by, name=name, expires_at=expires_at, nonce=nonce, now=timezone.now())
@@ -250,6 +253,8 @@ class ApiKeyManager(_ManagerOfQuerySet["ApiKey"]):
         """Write down a new key and its event, for a verb that has asked the policy."""
         if expires_at is not None and not (now < expires_at and expires_at.date() <= _ten_years_from(now)):
             raise ValidationError({"expires_on": "Choose a day from today on, at most ten years from now."})
+        if key.account:
+            _require_fit(key.account, now, expires_at)
         key.name = clean_name(name)
         key.public_id, key.last_four, key.secret_hash = secret.public_id, secret.last_four, secret.hash()
         key.created_at, key.expires_at, key.nonce = now, expires_at, nonce
@@ -271,6 +276,40 @@ class ApiKeyManager(_ManagerOfQuerySet["ApiKey"]):
         shown = self.filter(created_by_id=by.user_id, nonce=nonce).first() if nonce else None
         if shown is not None:
             raise AlreadyShown(shown) from None
+
+
+def _require_fit(account: Account, now: datetime, expires_at: datetime | None) -> None:
+    """Go on with a service key that the account lets be used, now and under what it has announced."""
+    for asked in for_making(account.key_policies, now):
+        decision = allows_key(account.name, asked, of_user=False, created_at=now, expires_at=expires_at)
+        if isinstance(decision, Denied):
+            raise ValidationError(decision.reason)
+
+
+def _require_room_for_service_key(account: Account) -> None:
+    now = timezone.now()
+    mosts = [asked.most_service_keys for asked in for_making(account.key_policies, now) if asked.most_service_keys is not None]
+    if mosts and account.service_keys.filter(usable_at(now)).count() >= min(mosts):
+        raise ValidationError(f"{account.name} allows {_keys(min(mosts), 'service')}. Delete one first.")
+
+
+def _require_room_for_user_key(user_id: UUID) -> None:
+    """A person's keys work in all of their accounts, so the account that allows the fewest decides."""
+    now = timezone.now()
+    accounts = Account.objects.filter(memberships__user_id=user_id, deleted_at=None).exclude(key_policies="")
+    limits = [
+        (asked.most_user_keys, account.name)
+        for account in accounts
+        for asked in for_making(account.key_policies, now)
+        if asked.most_user_keys is not None
+    ]
+    if limits and ApiKey.objects.filter(usable_at(now), user_id=user_id).count() >= min(limits)[0]:
+        most, name = min(limits)
+        raise ValidationError(f"{name} allows its members {_keys(most, 'user')} each. Delete one first.")
+
+
+def _keys(number: int, kind: str) -> str:
+    return f"{number} usable {kind} key{'' if number == 1 else 's'}"
 
 
 def _present(by: Actor) -> Actor:
@@ -559,10 +598,12 @@ class ApiKey(models.Model):
             raise KeyStandsStill("This key has expired. Create a new one instead.", "Create a new key", self.new_url)
 
     def expiry_of_successor(self, now: datetime) -> datetime | None:
-        """As long from now as this key was given when it was made, at most through the furthest day."""
-        if self.expires_at is None:
-            return None
-        return min(now + (self.expires_at - self.created_at), datetime.combine(_ten_years_from(now), time(23, 59, 59), UTC))
+        """As long from now as this key was given when it was made, at most through the furthest day, or what its account asks."""
+        furthest = datetime.combine(_ten_years_from(now), time(23, 59, 59), UTC)
+        ends = [min(now + (self.expires_at - self.created_at), furthest)] if self.expires_at else []
+        asked = for_making(self.account.key_policies, now) if self.account else []
+        ends += [now + timedelta(days=one.longest_days) for one in asked if one.longest_days is not None]
+        return min(ends, default=None)
 
     def _give_way_to(self, successor: ApiKey, *, by: Actor, now: datetime, overlap: timedelta) -> None:
         self.replaced_at = now
@@ -614,6 +655,28 @@ class ApiKey(models.Model):
         if self.revoked_at is not None:
             raise Conflict("This key was deleted. Nothing about it can be changed.")
 
+    def refusals(self) -> list[str]:
+        """The sentences with which accounts refuse this key, or will: all its user's accounts, or its own."""
+        sentences = []
+        accounts = self.user.accounts.all() if self.user else [self.account] if self.account else []
+        for account in accounts:
+            coming = account.announced_key_policy
+            for asked, begins in (
+                (account.key_policy, ""),
+                *([(coming.policy, f"From {_day(coming.at)}: ")] if coming else []),
+            ):
+                decision = allows_key(
+                    account.name,
+                    asked,
+                    of_user=self.user_id is not None,
+                    created_at=self.created_at,
+                    expires_at=self.expires_at,
+                )
+                if isinstance(decision, Denied):
+                    sentences.append(begins + decision.reason)
+                    break
+        return sentences
+
     def event(self, action: AuditEvent.Action, *, by: Actor, **details: Any) -> AuditEvent:
         """An AuditEvent about this key, not yet saved."""
         return event(
@@ -658,6 +721,10 @@ def _ten_years_from(now: datetime) -> date:
             return day.replace(year=now.year + FURTHEST_EXPIRY_YEARS)
         except ValueError:
             day -= timedelta(days=1)
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.day} {moment:%b %Y}"
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apikeys import views
+from apikeys import policy_views, views
 from apikeys.monitoring import metrics_page
 
 ACCOUNT = "settings/accounts/<uuid:account_id>/api-keys"
@@ -20,5 +20,6 @@ urlpatterns = [
     path(f"{ACCOUNT}/<slug:public_id>/rotate", views.service_key_rotate, name="service_key_rotate"),
     path(f"{ACCOUNT}/<slug:public_id>/delete", views.service_key_delete, name="service_key_delete"),
     path(f"{ACCOUNT}/<slug:public_id>/addresses", views.service_key_addresses, name="service_key_addresses"),
+    path("settings/accounts/<uuid:account_id>/key-policies", policy_views.key_policies, name="account_key_policies"),
     path("metrics", metrics_page, name="metrics"),
 ]

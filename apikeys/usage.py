@@ -36,6 +36,7 @@ class Outcome(models.TextChoices):
     DELETED = "deleted", "Key deleted"
     REPLACED = "replaced", "Key replaced"
     DEACTIVATED = "deactivated", "User deactivated"
+    POLICY = "policy", "Against the account’s policy"
     ADDRESS = "address", "Address not allowed"
     WRONG_SECRET = "wrong_secret", "Wrong secret"
 

@@ -230,6 +230,7 @@ def _reveal(request: PageRequest, key: ApiKey, secret: Secret) -> HttpResponse:
         "curl": curl_example(account),
         "address": request.actor.address,
         "list_url": key.list_url,
+        "refusals": key.refusals(),
         "plaintext": secret.reveal(),
     }
     response = render(request, "apikeys/key_created.html", context, status=201)
@@ -278,6 +279,7 @@ def _key_page(request: PageRequest, key: ApiKey) -> Context:
         "rename_form": RenameKeyForm(initial={"name": key.name}),
         "can_rotate": key.is_rotatable and policy.can_rotate_key(request.actor, key),
         "rotate_form": RotateKeyForm(key=key),
+        "refusals": key.refusals() if key.is_usable else [],
         "can_choose_addresses": not key.revoked_at and policy.can_choose_addresses(request.actor, key),
         "addresses_form": AddressesForm(key=key),
         "observed": key.observed() if key.allow_mode == Mode.OBSERVE else None,
@@ -316,6 +318,8 @@ def _rotate(request: PageRequest, key: ApiKey, template: str) -> HttpResponse:
         key.require_rotatable()
     except AlreadyShown as shown:
         return _already_shown(request, shown.key)
+    except ValidationError as error:  # the account asks of keys what this one has not
+        form.add_error(None, error)
     except KeyStandsStill as error:
         return _stands_still(request, error)
     context = _key_page(request, key) | {"dialog": "rotate", "rotate_form": form}

@@ -103,6 +103,18 @@ def rate_limit(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
+def key_expiry(get_response: GetResponse) -> GetResponse:
+    """Tells who calls the API with a key that it expires soon."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if expires := getattr(request, "key_expires", None):
+            response["KeyportalKeyExpires"] = expires
+        return response
+
+    return middleware
+
+
 class ErrorPages:
     """Exceptions that no view has caught become the page that says what happened.
 

@@ -104,6 +104,7 @@ MIDDLEWARE = [
     "keyportal.middleware.security_headers",
     "keyportal.middleware.ContentSecurityPolicy",
     "keyportal.middleware.rate_limit",
+    "keyportal.middleware.key_expiry",
     "keyportal.middleware.api_errors",
     "keyportal.v1.body.api_bodies",
     "keyportal.middleware.ErrorPages",

@@ -8,7 +8,7 @@ from keyportal import triggers
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0005_policies"),
+        ("accounts", "0007_policies"),
         ("apikeys", "0007_reminders"),
     ]
 
@@ -43,6 +43,7 @@ class Migration(migrations.Migration):
                     ("suspended", "Key suspended"),
                     ("deleted", "Key deleted"),
                     ("deactivated", "User deactivated"),
+                    ("policy", "Against the account’s policy"),
                     ("address", "Address not allowed"),
                     ("wrong_secret", "Wrong secret"),
                 ],

@@ -48,6 +48,7 @@ class BearerKey(AuthBase):
         checked = check_within_limits(request, account, api_limit())
         actor = replace(checked.actor, address=client_address(request), request_id=request.request_id)  # type: ignore[attr-defined]
         request.actor = actor  # type: ignore[attr-defined]
+        request.key_expires = checked.expires  # type: ignore[attr-defined]
         try:
             self.decide(actor, request)
         except (PermissionDenied, HttpError):

@@ -56,6 +56,12 @@ def acts(cast: Cast) -> dict[str, Act]:
         "let API keys manage members": Act(
             cast.olivia, f"{base}/policies", {"keys_manage_members": "on"}, "account.policy_changed"
         ),
+        "ask something of keys": Act(
+            cast.adam,
+            f"{base}/key-policies",
+            {"most_service_keys": "5", "from_day": f"{timezone.now():%Y-%m-%d}"},
+            "account.policy_changed",
+        ),
         "transfer the ownership": Act(
             cast.olivia,
             f"{base}/transfer",
@@ -109,6 +115,7 @@ NAMES = (
     "invite an admin again",
     "change a role",
     "let API keys manage members",
+    "ask something of keys",
     "transfer the ownership",
     "delete the account",
     "delete one's own user",

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from apikeys.models import ApiKey
 from tests.proof.doors import ADMIN, ALLAUTH, OURS, Door, doors_of
@@ -97,6 +98,8 @@ service_key_delete  GET   in    200  200  403  403  403  404  404  in
 service_key_delete  POST  in    303  303  403  403  403  404  404  in
 service_key_addresses GET in    200  200  403  403  403  404  404  in
 service_key_addresses POST in   303  303  403  403  403  404  404  in
+account_key_policies GET  in    200  200  403  403  403  404  404  in
+account_key_policies POST in    303  303  403  403  403  404  404  in
 metrics             GET   404   404  404  404  404  404  404  404  404
 metrics             POST  405   405  405  405  405  405  405  405  405
 """
@@ -110,6 +113,7 @@ FORMS: dict[str, dict[str, str]] = {
     "account_new": {"name": "An account of one's own"},
     "account_general": {"name": "Another name"},
     "account_policies": {"keys_manage_members": "on"},
+    "account_key_policies": {"most_service_keys": "500", "from_day": f"{timezone.now():%Y-%m-%d}"},
     "account_delete": {"confirm_name": "Acme Ltd"},
     "member_invite": {"emails": "new@example.com", "role": "READ_ONLY"},
     "member_role": {"role": "READ_RUN"},

@@ -5,10 +5,15 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0004_keys_manage_members"),
+        ("accounts", "0006_key_suspended"),
     ]
 
     operations = [
+        migrations.AddField(
+            model_name="account",
+            name="key_policies",
+            field=models.TextField(blank=True, default="", editable=False),
+        ),
         migrations.AlterField(
             model_name="auditevent",
             name="action",
