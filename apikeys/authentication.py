@@ -141,18 +141,9 @@ def check_key(secret: Secret, account: str | None, request: Request | None) -> C
     ) = row
     if not secret.matches(secret_hash):
         raise KeyRefused(MALFORMED, Outcome.WRONG_SECRET)
-    if replaced_at is not None and (is_revoked or (is_expired and not is_suspended)):
-        message = f"This API key was replaced on {_day(_moment(replaced_at))} and has ended. Use the key that took its place."
-        raise KeyRefused(message, Outcome.REPLACED)
-    if is_revoked:
-        raise KeyRefused("This API key was deleted.", Outcome.DELETED)
-    if is_suspended:
-        message = "This API key is suspended. Ask the operator of this installation."
-        raise KeyRefused(message, Outcome.SUSPENDED)
-    if is_expired:
-        raise KeyRefused("This API key has expired.", Outcome.EXPIRED)
-    if user_id is not None and not user_is_active:
-        raise KeyRefused("The user of this API key is deactivated.", Outcome.DEACTIVATED)
+    is_deactivated = user_id is not None and not user_is_active
+    if why := _why_ended(replaced_at, is_revoked, is_suspended, is_expired, is_deactivated):
+        raise KeyRefused(*why)
     if allowed_from is not None and request is not None and not allows(allowed_from, client_address(request)):
         raise KeyDenied("This API key may not be used from this address.", Outcome.ADDRESS)
 
@@ -186,6 +177,24 @@ def check_key(secret: Secret, account: str | None, request: Request | None) -> C
         name=name,
     )
     return CheckedKey(actor, secret, secret_hash, now, bool(use_is_due), expires_at)
+
+
+def _why_ended(
+    replaced_at: Any, is_revoked: bool, is_suspended: bool, is_expired: bool, is_deactivated: bool
+) -> tuple[str, Outcome] | None:
+    """Why a key does not work any more, or for now, in the words for who has proven its secret."""
+    if replaced_at is not None and (is_revoked or (is_expired and not is_suspended)):
+        message = f"This API key was replaced on {_day(_moment(replaced_at))} and has ended. Use the key that took its place."
+        return message, Outcome.REPLACED
+    if is_revoked:
+        return "This API key was deleted.", Outcome.DELETED
+    if is_suspended:
+        return "This API key is suspended. Ask the operator of this installation.", Outcome.SUSPENDED
+    if is_expired:
+        return "This API key has expired.", Outcome.EXPIRED
+    if is_deactivated:
+        return "The user of this API key is deactivated.", Outcome.DEACTIVATED
+    return None
 
 
 def _look_up(public_id: str, account_id: UUID | None, now: datetime) -> tuple[Any, ...] | None:

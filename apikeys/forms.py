@@ -176,6 +176,9 @@ class AddressesForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 5, "autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}),
     )
 
+    # How many networks were suggested, where somebody asked.
+    suggestions: int | None = None
+
     mode_lines = MappingProxyType(
         {
             Mode.OFF: "It works from everywhere.",
@@ -200,10 +203,12 @@ class AddressesForm(forms.Form):
     def suggest(self) -> AddressesForm:
         """The same form, not judged, with the networks added from which the key was used of late."""
         typed = _words(self.data.get("networks", "")[:5000])
+        seen = suggest(self.key.public_id, typed)
         suggested = AddressesForm(key=self.key)
+        suggested.suggestions = len(seen)
         suggested.initial = {
             "mode": self.data.get("mode", self.key.allow_mode),
-            "networks": "\n".join([*typed, *suggest(self.key.public_id, typed)]),
+            "networks": "\n".join([*typed, *seen]),
         }
         return suggested
 

@@ -20,6 +20,6 @@ urlpatterns = [
     path(f"{ACCOUNT}/<slug:public_id>/rotate", views.service_key_rotate, name="service_key_rotate"),
     path(f"{ACCOUNT}/<slug:public_id>/delete", views.service_key_delete, name="service_key_delete"),
     path(f"{ACCOUNT}/<slug:public_id>/addresses", views.service_key_addresses, name="service_key_addresses"),
-    path("settings/accounts/<uuid:account_id>/key-policies", policy_views.key_policies, name="account_key_policies"),
+    path("settings/accounts/<uuid:account_id>/general/keys", policy_views.key_policies, name="account_key_policies"),
     path("metrics", metrics_page, name="metrics"),
 ]

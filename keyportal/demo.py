@@ -15,6 +15,7 @@ from accounts.audit import AuditEvent
 from accounts.models import Account, User
 from accounts.outbox import Mail
 from apikeys import usage
+from apikeys.allowlist import Mode
 from apikeys.models import ApiKey
 from apikeys.secret import Kind, Secret
 from apikeys.usage import Outcome, Span
@@ -161,6 +162,9 @@ def _keys_in_every_state(acme: Account, olivia: User, adam: User, eve: User) -> 
         replaces=old,
     )
     _give_way(old, new, week)
+    admin = acme.present(person(olivia))
+    _named(acme, "Infisical sync").allow_from(by=admin, networks=["198.51.100.7"], mode=Mode.OBSERVE)
+    _named(acme, "Data warehouse sync").allow_from(by=admin, networks=["198.51.100.0/24", "203.0.113.0/24"], mode=Mode.ENFORCE)
 
 
 def _enroll(email: str, name: str, password: str, **fields: Any) -> User:
@@ -183,6 +187,10 @@ def _user_key(user: User, name: str, **past: Any) -> ApiKey:
 
 def _service_key(account: Account, maker: User, name: str, role: Role, **past: Any) -> ApiKey:
     return _key_of_the_past(Kind.SERVICE, maker, name, {"account": account, "role": role}, **past)
+
+
+def _named(account: Account, name: str) -> ApiKey:
+    return ApiKey.objects.get(account=account, name=name)
 
 
 def _key_of_the_past(

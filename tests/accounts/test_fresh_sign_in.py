@@ -58,7 +58,7 @@ def acts(cast: Cast) -> dict[str, Act]:
         ),
         "ask something of keys": Act(
             cast.adam,
-            f"{base}/key-policies",
+            f"{base}/general/keys",
             {"most_service_keys": "5", "from_day": f"{timezone.now():%Y-%m-%d}"},
             "account.policy_changed",
         ),

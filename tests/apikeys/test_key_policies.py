@@ -330,7 +330,7 @@ def test_the_preview_counts_keys_and_use_of_today(cast: factories.Cast, many_key
 
 
 def test_nothing_is_saved_before_it_was_shown_what_would_stop(cast: factories.Cast, many_keys: dict[str, str]) -> None:
-    browser, url = browser_of(cast.adam), f"/settings/accounts/{cast.acme.pk}/key-policies"
+    browser, url = browser_of(cast.adam), f"/settings/accounts/{cast.acme.pk}/general/keys"
     form = {"longest_days": "30", "from_day": "2030-01-10"}
     shown = browser.post(url, form)
     text = shown.content.decode()
@@ -366,7 +366,7 @@ def test_nothing_is_saved_before_it_was_shown_what_would_stop(cast: factories.Ca
 )
 def test_the_form_says_what_is_wrong(cast: factories.Cast, field: str, value: str, said: str) -> None:
     form = {"longest_days": "30", "from_day": "2030-01-10", field: value}
-    answer = browser_of(cast.adam).post(f"/settings/accounts/{cast.acme.pk}/key-policies", form)
+    answer = browser_of(cast.adam).post(f"/settings/accounts/{cast.acme.pk}/general/keys", form)
     assert answer.status_code == 400
     assert said in answer.content.decode()
     assert Account.objects.get(pk=cast.acme.pk).key_policies == ""

@@ -132,6 +132,29 @@ def already_shown_and_deleted(page: Page, server: Server) -> None:
     expect(page.get_by_role("heading", name="No second key was created")).to_be_visible()
 
 
+def addresses_dialog(typed: str = "", press: str = "") -> Open:
+    def open_(page: Page, server: Server) -> None:
+        key_page("Infisical sync", f"/settings/accounts/{server.account_id}/api-keys")(page, server)
+        page.get_by_role("link", name="Change").click()
+        dialog = page.get_by_role("dialog")
+        if typed:
+            dialog.get_by_label("Networks").fill(typed)
+        if press:
+            dialog.get_by_role("button", name=press).click()
+            expect(
+                page.get_by_role("dialog").get_by_text("Nothing is saved yet").or_(page.locator(".err")).first
+            ).to_be_visible()
+
+    return open_
+
+
+def policy_preview(page: Page, server: Server) -> None:
+    page.goto(f"/settings/accounts/{server.account_id}/general/keys")
+    page.get_by_label("Longest life, in days").fill("30")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="This would stop")).to_be_visible()
+
+
 def key_page(name: str, list_url: str = steps.USER_KEYS) -> Open:
     def open_(page: Page, server: Server) -> None:
         page.goto(f"{list_url.replace('/A/', f'/{server.account_id}/')}?q={name}")
@@ -358,6 +381,13 @@ PLACES = {
     "service key": Place("olivia", key_page("Terraform Cloud", "/settings/accounts/A/api-keys")),
     "service key, replaced": Place("olivia", half_rotated(1, "/settings/accounts/A/api-keys")),
     "service key, maker left": Place("olivia", key_page("Data warehouse sync", "/settings/accounts/A/api-keys")),
+    "service key, observed": Place("olivia", key_page("Infisical sync", "/settings/accounts/A/api-keys")),
+    "service key, restricted": Place("olivia", key_page("Data warehouse sync", "/settings/accounts/A/api-keys")),
+    "allowed addresses": Place("olivia", addresses_dialog()),
+    "allowed addresses, suggested": Place("olivia", addresses_dialog(press="Suggest from use")),
+    "allowed addresses, errors": Place("olivia", addresses_dialog(typed="192.0.2.7/24\nfe80::1%eth0", press="Save")),
+    "key policies": Place("olivia", at("/settings/accounts/A/general/keys")),
+    "key policies, what would stop": Place("olivia", policy_preview),
     "forbidden": Place("rob", at("/settings/accounts/A/api-keys")),
     "general": Place("olivia", at("/settings/accounts/A/general")),
     "general as a reader": Place("rob", at("/settings/accounts/A/general")),
