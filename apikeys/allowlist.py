@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import ipaddress
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -34,14 +36,16 @@ def allows(listed: str, address: str | None) -> bool:
     if address is None:
         return False
     ip = ipaddress.ip_address(address)
-    version, number = ip.version, int(ip)
-    return any(version == of and first <= number <= last for of, first, last in _spans(listed))
+    spans, number = _spans(listed), int(ip)
+    # The only one that can hold the address is the last that begins before it.
+    place = bisect.bisect_right(spans, (ip.version, number, math.inf)) - 1
+    return place >= 0 and spans[place][0] == ip.version and number <= spans[place][2]
 
 
 @functools.lru_cache(1024)
 def _spans(listed: str) -> tuple[Span, ...]:
-    """The list as numbers. It is kept by its text, which the database is asked for each time."""
-    return tuple(_span(ipaddress.ip_network(text)) for text in listed.splitlines())
+    """The list as numbers, in order. It is kept by its text, which the database is asked for each time."""
+    return tuple(sorted(_span(ipaddress.ip_network(text)) for text in listed.splitlines()))
 
 
 def _span(network: Network) -> Span:
