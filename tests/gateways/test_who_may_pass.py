@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from accounts.access import person
+from apikeys.allowlist import Mode
 from keyportal.policy import GRANTABLE_ROLES, Role
 from tests import factories
 from tests.apikeys.test_key_check import unknown_key
@@ -40,6 +41,23 @@ def test_each_role_passes_where_the_table_says_and_nowhere_else(
         assert statuses == EXPECTED[role], role
         reached = [ask for ask, status in zip(ASKS.values(), statuses, strict=True) if status == 200]
         assert [(request.method, request.target) for request in application.received] == reached, role
+
+
+def test_a_restricted_key_passes_from_its_addresses_alone_whatever_the_client_claims(
+    gateway: Gateway, application: Application, acme: Team
+) -> None:
+    row, key = acme.kept_user_key(Role.READ_ONLY)
+    row.allow_from(by=person(row.user), networks=["127.0.0.7"], mode=Mode.ENFORCE)
+    claims = ("127.0.0.7", "127.0.0.7, 127.0.0.7", "::ffff:127.0.0.7")
+    for address, status in (("127.0.0.7", 200), ("127.0.0.8", gateway.seen("the right is missing"))):
+        application.received.clear()
+        with gateway.caller(key, acme.id, address=address) as caller:
+            for headers in (
+                [],
+                *([(name, claim)] for claim in claims for name in ("X-Forwarded-For", "X-Real-IP", "Forwarded")),
+            ):
+                assert caller.get("/x", headers).status == status, (address, headers)
+        assert bool(application.received) == (status == 200)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
