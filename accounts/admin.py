@@ -18,6 +18,7 @@ from accounts.access import operator, require_fresh
 from accounts.audit import AuditEvent
 from accounts.models import MAX_REASON_LENGTH, Account, Membership, User
 from keyportal.exceptions import Conflict
+from keyportal.key_policy import in_words
 from keyportal.policy import Role
 
 admin.site.disable_action("delete_selected")
@@ -151,7 +152,14 @@ class AccountAdmin(OperatorAdmin):
     search_fields = ("name__startswith", "id__startswith", "owner__email__startswith")
     search_help_text = "Names, IDs or owners’ addresses that begin with…"
     ordering = ("name",)
-    fields = ("id", "name", "owner", "created_at", ("suspended_at", "suspended_reason"), "deleted_at")
+    fields = ("id", "name", "owner", "created_at", "asked_of_keys", ("suspended_at", "suspended_reason"), "deleted_at")
+    readonly_fields = ("asked_of_keys",)
+
+    @admin.display(description="asked of keys")
+    def asked_of_keys(self, account: Account) -> str:
+        coming = account.announced_key_policy
+        later = [f"From {coming.at:%Y-%m-%d}:", *(in_words(coming.policy) or ["Nothing."])] if coming else []
+        return " ".join([*(in_words(account.key_policy) or ["Nothing."]), *later])
 
 
 class MembershipForm(ReasonForm, forms.ModelForm):

@@ -387,6 +387,21 @@ def test_each_change_is_recorded_with_what_was_and_what_is(cast: factories.Cast)
     )
 
 
+def test_operators_see_what_an_account_asks(cast: factories.Cast) -> None:
+    ask(cast, longest_days=90, most_service_keys=5)
+    ask(cast, TODAY + DAY, service_only=True)
+    page = browser_of(cast.oscar).get(f"/admin/accounts/account/{cast.acme.pk}/change/").content.decode()
+    assert "Keys must expire within 90 days. Nobody makes more than 5 usable service keys for the account." in page
+    assert "From 2030-01-11: Only service API keys work here." in page
+
+
+def test_members_read_what_their_account_asks(cast: factories.Cast) -> None:
+    ask(cast, longest_days=90)
+    page = browser_of(cast.rob).get(f"/settings/accounts/{cast.acme.pk}/general").content.decode()
+    assert "Keys must expire within 90 days." in page
+    assert "/general/keys" not in page
+
+
 def test_admins_and_owners_alone_ask_something_of_keys(cast: factories.Cast) -> None:
     for user in (cast.wendy, cast.rhea, cast.rob):
         with pytest.raises(PermissionDenied, match="Only admins and owners"):
