@@ -42,6 +42,7 @@ class Migration(migrations.Migration):
                     ("expired", "Key expired"),
                     ("suspended", "Key suspended"),
                     ("deleted", "Key deleted"),
+                    ("replaced", "Key replaced"),
                     ("deactivated", "User deactivated"),
                     ("policy", "Against the account’s policy"),
                     ("address", "Address not allowed"),
