@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q
 from django.http import QueryDict
 from django.utils import timezone
 
 from apikeys.allowlist import Mode
 from apikeys.models import ApiKey, ApiKeyQuerySet, expired_at, usable_at
+from keyportal.keyset import page_of
 
-PAGE_SIZE = 50
 # Below this many keys there is nothing to filter.
 FILTER_FROM = 8
 MAX_QUERY_LENGTH = 100
@@ -58,7 +58,7 @@ def list_keys(keys: ApiKeyQuerySet, asked: QueryDict, *, url: str, new_url: str)
 
     condition = states[show]
     chosen = (keys.filter(condition) if condition is not None else keys).search(query)
-    rows, has_newer, has_older = _page(chosen, keys, asked)
+    page = page_of(chosen, asked, lambda public_id: keys.filter(public_id=public_id))
 
     def link(**changes: str) -> str:
         values = {"show": show, "q": query, **changes}
@@ -66,7 +66,7 @@ def list_keys(keys: ApiKeyQuerySet, asked: QueryDict, *, url: str, new_url: str)
         return f"{url}?{urlencode(kept)}" if kept else url
 
     return Listing(
-        keys=rows,
+        keys=page.rows,
         total=counts["all"],
         usable=counts["usable"],
         unrestricted=counts["unrestricted"],
@@ -77,24 +77,6 @@ def list_keys(keys: ApiKeyQuerySet, asked: QueryDict, *, url: str, new_url: str)
         query=query,
         url=url,
         new_url=new_url,
-        older_url=link(before=rows[-1].public_id) if has_older else None,
-        newer_url=link(after=rows[0].public_id) if has_newer else None,
+        older_url=link(before=page.rows[-1].public_id) if page.has_older else None,
+        newer_url=link(after=page.rows[0].public_id) if page.has_newer else None,
     )
-
-
-def _page(chosen: ApiKeyQuerySet, keys: ApiKeyQuerySet, asked: QueryDict) -> tuple[list[ApiKey], bool, bool]:
-    """Rows, newest first, and whether there are newer and older ones. An unknown cursor gives the first page."""
-
-    def place_of(cursor: str) -> QuerySet[Any]:
-        return keys.filter(public_id=asked.get(cursor, "").replace("\x00", "")).order_by().values("pk")[:1]
-
-    if "after" in asked:
-        rows = list(chosen.filter(pk__gt=place_of("after")).order_by("pk")[: PAGE_SIZE + 1])
-        if rows:
-            return rows[:PAGE_SIZE][::-1], len(rows) > PAGE_SIZE, True
-    elif "before" in asked:
-        rows = list(chosen.filter(pk__lt=place_of("before")).order_by("-pk")[: PAGE_SIZE + 1])
-        if rows:
-            return rows[:PAGE_SIZE], True, len(rows) > PAGE_SIZE
-    rows = list(chosen.order_by("-pk")[: PAGE_SIZE + 1])
-    return rows[:PAGE_SIZE], False, len(rows) > PAGE_SIZE
