@@ -154,8 +154,11 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
             ("General", reverse("account_general", args=[current.account_id]), "settings"),
             ("Members", reverse("members", args=[current.account_id]), "users"),
         ]
-        if policy.can_see_service_keys(current.account.seen_by(person(user), current)):
+        actor = current.account.seen_by(person(user), current)
+        if policy.can_see_service_keys(actor):
             links.append(("Service API keys", reverse("service_keys", args=[current.account_id]), "zap"))
+        if policy.can_see_audit_log(actor):
+            links.append(("Audit log", reverse("audit_log", args=[current.account_id]), "list"))
         sections.append(_section(request, "Account settings", links))
     operator_url = reverse("admin:index") if user.is_staff else None
     return {"chrome": Chrome(current.account if current else None, accounts, sections, operator_url)}

@@ -43,6 +43,7 @@ class AuditEvent(models.Model):
         ACCOUNT_RESUMED = "account.resumed", "Account resumed"
         ACCOUNT_POLICY_CHANGED = "account.policy_changed", "Policy changed"
         ACCOUNT_DELETED = "account.deleted", "Account deleted"
+        AUDIT_LOG_EXPORTED = "account.audit_log_exported", "Audit log exported"
         MEMBER_INVITED = "member.invited", "Member invited"
         INVITATION_RESENT = "invitation.resent", "Invitation sent again"
         INVITATION_WITHDRAWN = "invitation.withdrawn", "Invitation withdrawn"
@@ -84,6 +85,12 @@ class AuditEvent(models.Model):
             models.Index(fields=["target_type", "target_id", "-id"], name="audit_target"),
             models.Index(fields=["account_id", "-id"], name="audit_account"),
             models.Index(fields=["actor_id", "-id"], name="audit_actor"),
+            models.Index(
+                fields=["account_id", "actor_id", "-id"],
+                condition=models.Q(account_id__isnull=False),
+                name="audit_account_actor",
+            ),
+            models.Index(fields=["account_id", "at"], condition=models.Q(account_id__isnull=False), name="audit_account_at"),
         )
 
     def __str__(self) -> str:

@@ -385,9 +385,9 @@ class Account(models.Model):
         membership.delete()
         self.record(AuditEvent.Action.MEMBER_REMOVED, by=by, member=membership.user, role=role)
 
-    def record(self, action: AuditEvent.Action, *, by: Actor, member: User | None = None, **details: Any) -> None:
+    def record(self, action: AuditEvent.Action, *, by: Actor, member: User | None = None, **details: Any) -> AuditEvent:
         """Write one AuditEvent about this account, or about one of its members."""
-        event(
+        recorded = event(
             action,
             by=by,
             target_type="user" if member else "account",
@@ -396,7 +396,9 @@ class Account(models.Model):
             account_id=self.pk,
             account_name=self.name,
             **details,
-        ).save()
+        )
+        recorded.save()
+        return recorded
 
 
 def _in_details(key_policies: str, now: datetime) -> dict[str, Any]:

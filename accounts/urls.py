@@ -1,6 +1,6 @@
 from django.urls import path
 
-from accounts import account_views, invitation_views, member_views, user_views, views
+from accounts import account_views, audit_views, invitation_views, member_views, user_views, views
 
 ACCOUNT = "settings/accounts/<uuid:account_id>"
 
@@ -21,6 +21,8 @@ urlpatterns = [
     path(f"{ACCOUNT}/members/<uuid:user_id>/remove", member_views.remove, name="member_remove"),
     path(f"{ACCOUNT}/invitations/<uuid:invitation_id>/resend", member_views.resend, name="invitation_resend"),
     path(f"{ACCOUNT}/invitations/<uuid:invitation_id>/withdraw", member_views.withdraw, name="invitation_withdraw"),
+    path(f"{ACCOUNT}/audit-log", audit_views.audit_log, name="audit_log"),
+    path(f"{ACCOUNT}/audit-log/export", audit_views.export, name="audit_log_export"),
     path("invitations/<slug:token>", invitation_views.invitation, name="invitation"),
     path("invitations/<slug:token>/accept", invitation_views.accept, name="invitation_accept"),
 ]

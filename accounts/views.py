@@ -15,7 +15,13 @@ from keyportal import policy
 from keyportal.exceptions import Conflict
 from keyportal.http import see_other
 
-SECTIONS = {"general": "account_general", "members": "members", "team": "members", "api-keys": "service_keys"}
+SECTIONS = {
+    "general": "account_general",
+    "members": "members",
+    "team": "members",
+    "api-keys": "service_keys",
+    "audit-log": "audit_log",
+}
 
 
 @require_safe

@@ -1,4 +1,4 @@
-"""A thousand keys: lists stay at fifty a page and a fixed number of queries, and lose or repeat none."""
+"""A thousand keys, ten thousand events: lists stay at fifty a page and a fixed number of queries, and lose or repeat none."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.access import person
+from accounts.audit import AuditEvent, event
 from accounts.models import Account, User
 from apikeys.models import ApiKey
 from apikeys.secret import Kind, Secret
@@ -255,3 +257,65 @@ def test_lists_hold_no_keys_of_others(olivia: Client, cast: factories.Cast) -> N
     assert sorted(shown(olivia.get(reverse("user_keys")))) == sorted(key.public_id for key in own)
     response = olivia.get(reverse("service_keys", args=[cast.acme.pk]))
     assert sorted(shown(response)) == sorted(key.public_id for key in acme)
+
+
+# The audit log
+
+
+@pytest.fixture
+def log(cast: factories.Cast) -> tuple[str, list[AuditEvent]]:
+    """The address of Acme's audit log, and ten thousand events in it, by thirty people, among those of another account."""
+    people = [person(factories.UserFactory()) for _ in range(30)]
+    made = AuditEvent.objects.bulk_create(
+        event(
+            AuditEvent.Action.MEMBER_ADDED if n % 3 else AuditEvent.Action.KEY_CREATED,
+            by=people[n % 30],
+            target_type="user",
+            target_id=n,
+            target_name=f"Event {n}",
+            account_id=cast.globex.pk if n % 2 else cast.acme.pk,
+        )
+        for n in range(20_000)
+    )
+    return reverse("audit_log", args=[cast.acme.pk]), made[::2]
+
+
+def numbers(response: Any) -> list[str]:
+    assert response.status_code == 200
+    return re.findall(r"<bdi>Event (\d+)</bdi>", response.content.decode())
+
+
+def test_the_audit_log_is_walked_there_and_back_and_meets_every_event_once(
+    olivia: Client, log: tuple[str, list[AuditEvent]]
+) -> None:
+    url, made = log
+    for rel, first in (("next", f"{url}?action=key.created&since=2020-01-01"), ("prev", f"{url}?before={made[1].pk}")):
+        found: list[list[str]] = []
+        page, response = first, olivia.get(first)
+        while page and len(found) < 12:
+            response = olivia.get(page)
+            found.append(numbers(response))
+            page = link(response, rel) or ""
+        wanted = [str(n) for n in range(0, 20_000, 2) if rel == "prev" or n % 3 == 0]
+        expected = wanted[::-1][: PAGE * 12] if rel == "next" else wanted[: len(found[0]) + PAGE * 11]
+        met = list(itertools.chain(*(found if rel == "next" else (one[::-1] for one in found))))
+        assert met == expected
+
+
+def test_an_audit_log_of_ten_thousand_costs_the_queries_of_one_of_ten(
+    olivia: Client, log: tuple[str, list[AuditEvent]], cast: factories.Cast
+) -> None:
+    url, made = log
+    short = AuditEvent.objects.filter(account_id=cast.acme.pk, pk__lt=made[10].pk).count()
+    assert short >= 10
+    olivia.get(url)
+    few = queries_of(olivia, f"{url}?before={made[10].pk}")
+    for query in (
+        "",
+        f"?before={made[5_000].pk}",
+        f"?after={made[5_000].pk}&action=people",
+        f"?person={made[0].actor_id}&since=2020-01-01",
+        "?until=2020-01-01",
+    ):
+        assert queries_of(olivia, url + query) <= few + ("until" in query)  # where there is nothing, whether there is anything
+    assert few <= 7
