@@ -10,10 +10,13 @@ from django.core.exceptions import SuspiciousOperation
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 
 from accounts.access import operator, require_fresh
 from accounts.admin import OperatorAdmin, ReasonForm, ask_why
 from apikeys.allowlist import Mode
+from apikeys.causes import Explained, explained
+from apikeys.knocks import latest
 from apikeys.models import ApiKey, ApiKeyQuerySet, expired_at, usable_at
 
 # What one form may carry. More than this is work for the command.
@@ -130,8 +133,9 @@ class ApiKeyAdmin(OperatorAdmin):
         ("allow_mode", "allowed_from"),
         ("revoked_at", "revoked_by_name", "revoked_reason"),
         ("last_used_at", "last_used_address", "last_used_client"),
+        "last_refusals",
     )
-    readonly_fields = ("state_label",)
+    readonly_fields = ("state_label", "last_refusals")
     actions = (
         key_action(
             "revoke",
@@ -172,3 +176,16 @@ class ApiKeyAdmin(OperatorAdmin):
     @admin.display(description="state")
     def state_label(self, key: ApiKey) -> str:
         return key.state.label
+
+    @admin.display(description="last refusals")
+    def last_refusals(self, key: ApiKey) -> str:
+        """Requests with the true secret that were refused, with their causes."""
+        told = explained(key, latest(key.public_id), to_operator=True)
+        rows = ((f"{one.knock.minute:%Y-%m-%d %H:%M}", *_in_words(one)) for one in told)
+        row = "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>"
+        return format_html("<table>{}</table>", format_html_join("", row, rows)) if told else "None"
+
+
+def _in_words(one: Explained) -> tuple[str, str, str, str]:
+    knock = one.knock
+    return knock.why, str(one.cause or ""), knock.get_door_display(), f"{knock.address} {knock.client}"

@@ -10,7 +10,9 @@ class ApiKeysConfig(AppConfig):
     verbose_name = "API keys"
 
     def ready(self) -> None:
-        import apikeys.reminders  # noqa: F401 - a model that stands in a file of its own
+        # Models that stand in files of their own.
+        import apikeys.knocks
+        import apikeys.reminders  # noqa: F401
 
         register(revocation_is_final, Tags.database)
 

@@ -22,6 +22,7 @@ from django.db import connection
 from django.http import HttpResponse
 
 from apikeys.authentication import EXPIRY_HEADER, CheckedKey, KeyDenied, account_named
+from apikeys.gateway_path import PATH, level_of
 from apikeys.limited_check import GATEWAY, check_within_limits
 from apikeys.usage import Outcome
 from apikeys.use import note_use, outcome_of_denial
@@ -33,17 +34,9 @@ from keyportal.policy import Denied, Level
 
 logger = logging.getLogger(__name__)
 
-PATH = "/gateway/verify"
 NO_SUCH_LEVEL = Denied(f"There is no such level. Ask for {PATH} followed by /{', /'.join(Level)}, or nothing.")
-_LEVELS = {level.value: level for level in Level}
 
 StartResponse = Callable[..., Any]
-
-
-def level_of(path: str) -> Level | None:
-    """What the path asks for: its first part after `verify`, or to read where there is none."""
-    asked = path.removeprefix(PATH).lstrip("/").partition("/")[0]
-    return _LEVELS.get(asked) if asked else Level.READ
 
 
 @dataclass(frozen=True, slots=True)

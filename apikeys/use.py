@@ -19,8 +19,9 @@ from typing import NamedTuple, TypeVar
 from django.conf import settings
 from django.db import Error, connection, transaction
 
-from apikeys import usage
+from apikeys import knocks, usage
 from apikeys.authentication import NOTED_EVERY, CheckedKey
+from apikeys.knocks import Noted
 from apikeys.models import ApiKey
 from apikeys.secret import needs_rehash
 from apikeys.usage import OTHERS, PLACES, Outcome, Span
@@ -43,6 +44,8 @@ BATCH = 2_000
 def note_use(checked: CheckedKey, outcome: Outcome, request: Request) -> None:
     """A key was found good, and was used, or tried for more than it may."""
     recorder.count(checked.secret.public_id, outcome, checked.at, request)
+    if outcome is not Outcome.ALLOWED:
+        recorder.keep_knock(checked.secret.public_id, outcome, checked.at, request)
     if checked.use_is_due:
         recorder.set_last_use(checked.secret.public_id, LastUse(checked.at, client_address(request), client_name(request)))
     if needs_rehash(checked.secret_hash):
@@ -53,6 +56,8 @@ def note_use(checked: CheckedKey, outcome: Outcome, request: Request) -> None:
 def note_refusal(public_id: str, outcome: Outcome, at: datetime, request: Request) -> None:
     """A key that exists was refused before anybody could use it."""
     recorder.count(public_id, outcome, at, request)
+    if outcome is not Outcome.WRONG_SECRET:
+        recorder.keep_knock(public_id, outcome, at, request)
     recorder.wake()
 
 
@@ -91,6 +96,7 @@ class Recorder:
         self._last_uses: dict[str, LastUse] = {}
         self._hashes: dict[str, tuple[str, str]] = {}
         self._places = _Places()
+        self._knocks = Noted(MOST)
         self._lost = 0
         self._silent_until = 0.0
 
@@ -110,6 +116,11 @@ class Recorder:
     def set_last_use(self, public_id: str, last: LastUse) -> None:
         with self._noting:
             self._last_uses[public_id] = last
+
+    def keep_knock(self, public_id: str, outcome: Outcome, at: datetime, request: Request) -> None:
+        """Somebody with the true secret was refused."""
+        with self._noting:
+            self._knocks.add(public_id, outcome, at, request)
 
     def renew_hash(self, checked: CheckedKey) -> None:
         """Hash the key again, since the settings ask for other parameters by now."""
@@ -147,13 +158,16 @@ class Recorder:
                 counts, self._counts = self._counts, {}
                 last_uses, self._last_uses = self._last_uses, {}
                 hashes, self._hashes = self._hashes, {}
+                late_knocks = self._knocks.take()
             for batch in _batches(sorted(counts)):
                 rows = [_row(counted, counts[counted]) for counted in batch]
                 if not self._tried(lambda rows=rows: usage.add(rows)):  # type: ignore[misc]
                     self._keep({counted: counts[counted] for counted in batch})
-            # These come again with the key's next use.
+            # These come again with the key's next use; late knocks that cannot be written now are lost.
             for uses in _batches(sorted(last_uses.items())):
                 self._tried(lambda uses=uses: _write_last_uses(uses))  # type: ignore[misc]
+            for refused in _batches(late_knocks):
+                self._tried(lambda refused=refused: knocks.add(refused))  # type: ignore[misc]
             if hashes:
                 self._tried(lambda: _write_hashes(hashes))
 

@@ -22,8 +22,10 @@ from accounts.access import PageRequest, as_member, as_oneself, membership_used_
 from accounts.audit import AuditEvent
 from accounts.models import Account
 from apikeys.allowlist import Mode
+from apikeys.causes import explained
 from apikeys.chart import chart_of
 from apikeys.forms import AddressesForm, DeleteKeyForm, RenameKeyForm, RotateKeyForm, ServiceKeyForm, UserKeyForm
+from apikeys.knocks import latest
 from apikeys.listing import list_keys
 from apikeys.models import AlreadyShown, ApiKey, ApiKeyQuerySet, KeyStandsStill
 from apikeys.rotation import rotations_of
@@ -264,6 +266,7 @@ def _key_page(request: PageRequest, key: ApiKey) -> Context:
         "account": key.account,
         "use": use,
         "chart": chart_of(use),
+        "knocks": explained(key, latest(key.public_id)),
         "events": [
             {
                 "at": e.at,

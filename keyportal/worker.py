@@ -104,7 +104,7 @@ class Worker(ThreadWorker):
         self.lingering: deque[Connection] = deque()
 
     def run(self) -> None:
-        from apikeys.gateway import PATH  # models can be imported from here on
+        from apikeys.gateway_path import PATH  # models can be imported from here on
 
         asks = rb"(?:GET|HEAD) %s[/? ]" % re.escape(PATH.encode()) if _answers_wait_for_nothing() else rb"(?!)"
         self._answered_now = re.compile(asks)

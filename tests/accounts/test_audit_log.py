@@ -314,7 +314,7 @@ def test_the_export_is_itself_recorded_with_its_filter_and_is_not_in_its_own_fil
     recorded = AuditEvent.objects.filter(action=Action.AUDIT_LOG_EXPORTED).get()
     assert (recorded.actor_id, recorded.account_id) == (cast.olivia.pk, cast.acme.pk)
     assert recorded.details == {"filter": {"person": str(cast.adam), "since": "2020-01-01"}}
-    assert "Filter: person: Adam" in words(olivia.get(url))
+    assert "person: Adam" in words(olivia.get(url))  # PostgreSQL keeps no order of what JSON names
     assert [row["action"] for row in exported(olivia, url)].count(Action.AUDIT_LOG_EXPORTED) == 1
 
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from accounts.access import person
 from accounts.invitations import Invitation
 from accounts.models import User
+from apikeys.knocks import LateKnock
 from apikeys.models import ApiKey
 from apikeys.usage import Usage
 from keyportal.policy import GRANTABLE_ROLES, Role
@@ -129,7 +130,7 @@ def rows() -> dict[str, list[tuple[Any, ...]]]:
             )
         )
         for model in apps.get_models(include_auto_created=True)
-        if model._meta.app_label != "sessions" and model is not Usage
+        if model._meta.app_label != "sessions" and model not in (Usage, LateKnock)
     }
 
 

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0004_keys_manage_members")]
+    dependencies = [("accounts", "0007_policies")]
 
     operations = [
         # Words for people alone: SQLite does not rebuild the table for them, so its triggers stay.
