@@ -1,7 +1,7 @@
 """The ledger of use: how often each key was asked for in each hour, with what outcome, by what program and from what network.
 
 Its space is bounded: PLACES pairs of program and network a key, hour and worker, whatever comes beyond counts under
-OTHERS. Hours are kept for 35 days, then summed up by day, and days for 400.
+OTHERS. Hours are kept for `KEEP_USE_BY_HOUR_DAYS`, then summed up by day, and days for `KEEP_USE_BY_DAY_DAYS`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, models, transaction
 from django.db.models import Min, Q, Sum
 from django.utils import timezone
 
-HOURS_KEPT = timedelta(days=35)
-DAYS_KEPT = timedelta(days=400)
 # How many pairs of program and network are told apart, for each key in each hour.
 PLACES = 20
 # The program's and the network's name where they are not told apart. No real one reads like this.
@@ -96,14 +95,14 @@ def add(rows: Iterable[Row]) -> None:
 
 
 def sum_up(now: datetime | None = None) -> int:
-    """Sum up the hours that are older than HOURS_KEPT by day, drop days older than DAYS_KEPT; how many rows went.
+    """Sum up the hours that are too old by day, drop the days that are too old; how many rows went.
 
     An hour at a time, each in a transaction of its own, so that nobody waits long for the database, and whoever is
     stopped half-way goes on the next time.
     """
     now = now or timezone.now()
-    hours = Usage.objects.filter(span=Span.HOUR, starts_at__lt=_midnight(now - HOURS_KEPT))
-    days = Usage.objects.filter(span=Span.DAY, starts_at__lt=_midnight(now - DAYS_KEPT))
+    hours = Usage.objects.filter(span=Span.HOUR, starts_at__lt=_ago(now, settings.KEEP_USE_BY_HOUR_DAYS))
+    days = Usage.objects.filter(span=Span.DAY, starts_at__lt=_ago(now, settings.KEEP_USE_BY_DAY_DAYS))
     return sum(_move(hours, start) for start in _starts(hours)) + sum(_drop(days, start) for start in _starts(days))
 
 
@@ -214,6 +213,10 @@ def _sums(rows: models.QuerySet[Usage], by: str) -> Iterator[tuple[Any, int, int
 
 def _most_first(shares: Iterable[Share]) -> list[Share]:
     return sorted(shares, key=lambda share: (-share.total, share.name))
+
+
+def _ago(now: datetime, days: int) -> datetime:
+    return _midnight(now - timedelta(days=days))
 
 
 def _midnight(moment: datetime) -> datetime:

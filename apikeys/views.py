@@ -267,6 +267,7 @@ def _key_page(request: PageRequest, key: ApiKey) -> Context:
         "use": use,
         "chart": chart_of(use),
         "knocks": explained(key, latest(key.public_id)),
+        "knocks_days": settings.KEEP_REFUSALS_DAYS,
         "events": [
             {
                 "at": e.at,

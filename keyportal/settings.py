@@ -19,11 +19,13 @@ env = environ.Env()
 env.read_env(BASE_DIR / ".env")
 
 
-def whole_number(name: str, default: int, *, least: int = 1) -> int:
-    """An environment variable that is a whole number of at least `least`."""
+def whole_number(name: str, default: int, *, least: int = 1, most: int | None = None) -> int:
+    """An environment variable that is a whole number of at least `least`, and of at most `most` where that is given."""
     text = env.str(name, default=str(default))
     if not (text.isascii() and text.isdigit() and int(text) >= least):
         raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}, not “{text}”.")
+    if most is not None and int(text) > most:
+        raise ImproperlyConfigured(f"{name} must be at most {most}, not “{text}”.")
     return int(text)
 
 
@@ -262,6 +264,14 @@ USE_IN_BACKGROUND = True
 # How many days before a key expires its people are reminded, and after how many without use a key counts as unused.
 EXPIRY_REMINDER_DAYS = whole_numbers("EXPIRY_REMINDER_DAYS", [60, 30, 14, 7, 1], most=365)
 UNUSED_AFTER_DAYS = whole_number("UNUSED_AFTER_DAYS", 90)
+# How many days personal data is kept; `manage.py daily` applies it, and docs/privacy.md says what each of them is.
+
+MOST_DAYS = 36_500
+KEEP_USE_BY_HOUR_DAYS = whole_number("KEEP_USE_BY_HOUR_DAYS", 35, most=MOST_DAYS)
+KEEP_USE_BY_DAY_DAYS = whole_number("KEEP_USE_BY_DAY_DAYS", 400, most=MOST_DAYS)
+KEEP_ADDRESSES_DAYS = whole_number("KEEP_ADDRESSES_DAYS", 400, most=MOST_DAYS)
+KEEP_REFUSALS_DAYS = whole_number("KEEP_REFUSALS_DAYS", 30, most=MOST_DAYS)
+KEEP_MAILS_DAYS = whole_number("KEEP_MAILS_DAYS", 30, most=MOST_DAYS)
 
 # What clients of the API may ask. 0 is no limit.
 

@@ -7,8 +7,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import close_old_connections
 
+from accounts import retention as of_people
 from accounts.outbox import deliver_due
 from apikeys import mails, reminders, usage
+from apikeys import retention as of_keys
 from apikeys.models import ApiKey
 
 logger = logging.getLogger(__name__)
@@ -21,13 +23,17 @@ TASKS: tuple[tuple[str, Callable[[], int]], ...] = (
     ("Mails about keys that expire", reminders.remind_of_expiry),
     ("Mails about keys that nobody uses", reminders.remind_of_unused),
     ("Records of reminders dropped", reminders.prune),
+    ("Addresses of keys’ last uses forgotten", of_keys.forget_addresses),
+    ("Refusals dropped", of_keys.drop_old_knocks),
+    ("Mails dropped", of_people.drop_old_mails),
+    ("Sessions dropped", of_people.drop_ended_sessions),
 )
 
 
 class Command(BaseCommand):
     help = (
         "Send the mails that could not be sent before; sum up the use of keys by day where the hours are old; remind people of "
-        "keys that expire soon and, once a month, of keys that nobody uses.\n\n"
+        "keys that expire soon and, once a month, of keys that nobody uses; forget what was kept long enough.\n\n"
         "Run it by a timer, at least once a day. It says what it did, a line a task; one that fails leaves the others alone."
     )
 
