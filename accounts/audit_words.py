@@ -11,6 +11,7 @@ from typing import Any
 from accounts.audit import AuditEvent
 from keyportal.policy import Role
 
+_ACTIONS = dict(AuditEvent.Action.choices)
 # Details that go by another name than their own.
 _LABELS = {"keys_manage_members": "API keys may manage members", "expires_at": "Expires", "ends_at": "Ends"}
 # What the detail `was` was, where it was no role: a name, or the owner.
@@ -37,7 +38,7 @@ def what(event: AuditEvent) -> str:
 
 def label_of(action: str) -> str:
     """An action's own name; a key's says that it is about a key. One that an older or newer release knows goes by its code."""
-    known = dict(AuditEvent.Action.choices).get(action, action)
+    known = _ACTIONS.get(action, action)
     return f"Key {known.lower()}" if action.startswith("key.") else known
 
 

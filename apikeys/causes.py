@@ -55,7 +55,7 @@ class Cause:
     reason: str = ""
 
     def __str__(self) -> str:
-        by, on = f" by {self.who}" if self.who else "", f" on {self.at:%-d %b %Y}" if self.at else ""
+        by, on = f" by {self.who}" if self.who else "", f" on {self.at.day} {self.at:%b %Y}" if self.at else ""
         return f"{self.what}{f' {self.account}' if self.account else ''}{by}{on}{f' ({self.reason})' if self.reason else ''}"
 
 

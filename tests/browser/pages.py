@@ -211,6 +211,20 @@ def half_rotated(row: int, list_url: str = steps.USER_KEYS) -> Open:
     return open_
 
 
+def refused_key(page: Page, server: Server) -> None:
+    """The page of a deleted key that somebody still tries."""
+    server.manage(
+        "shell",
+        "-c",
+        "from django.utils import timezone; from apikeys import knocks; from apikeys.models import ApiKey; "
+        "key = ApiKey.objects.get(name='Legacy deploy'); "
+        "knocks.add([knocks.LateKnock(public_id=key.public_id, minute=timezone.now(), outcome='deleted', door='gateway.write', "
+        "address='2001:db8:1234:5678:9abc:def0:1234:5678', client='terraform')])",
+    )
+    key_page("Legacy deploy", "/settings/accounts/A/api-keys")(page, server)
+    expect(page.get_by_role("heading", name="Last refusals")).to_be_visible()
+
+
 def delete_dialog(name: str) -> Open:
     def open_(page: Page, server: Server) -> None:
         page.goto(f"{steps.USER_KEYS}?q={name}")
@@ -388,6 +402,9 @@ PLACES = {
     "allowed addresses, errors": Place("olivia", addresses_dialog(typed="192.0.2.7/24\nfe80::1%eth0", press="Save")),
     "key policies": Place("olivia", at("/settings/accounts/A/general/keys")),
     "key policies, what would stop": Place("olivia", policy_preview),
+
+
+    "service key, refused": Place("olivia", refused_key),
     "forbidden": Place("rob", at("/settings/accounts/A/api-keys")),
     "general": Place("olivia", at("/settings/accounts/A/general")),
     "general as a reader": Place("rob", at("/settings/accounts/A/general")),
