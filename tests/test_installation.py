@@ -102,6 +102,8 @@ def test_quickstart_refuses_a_database_of_other_people(local: dict[str, str]) ->
         ({"EXPIRY_REMINDER_DAYS": "7,0"}, "EXPIRY_REMINDER_DAYS"),
         ({"EXPIRY_REMINDER_DAYS": "7,366"}, "EXPIRY_REMINDER_DAYS"),
         ({"EXPIRY_REMINDER_DAYS": "soon"}, "EXPIRY_REMINDER_DAYS"),
+        ({"KEEP_REFUSALS_DAYS": "0"}, "KEEP_REFUSALS_DAYS"),
+        ({"KEEP_ADDRESSES_DAYS": "36501"}, "KEEP_ADDRESSES_DAYS must be at most 36500"),
         ({"USER_KEY_PREFIXES": "cu,sv"}, "PREFIXES"),
         ({"USER_KEY_PREFIXES": "my_key"}, "PREFIXES"),
         ({"SERVICE_KEY_PREFIXES": ""}, "PREFIXES"),

@@ -99,6 +99,17 @@ def test_one_knock_a_minute_for_each_reason_and_address_is_kept(cast: factories.
     ]
 
 
+def test_what_stands_there_is_not_written_again_within_its_minute(cast: factories.Cast) -> None:
+    row = factories.user_key(cast.rob)[0]
+    recorder, written = Recorder(), []
+    for seconds in (0, 5, 39, 45):
+        recorder.keep_knock(row.public_id, Outcome.DELETED, NOON + timedelta(seconds=seconds), asked())
+        with CaptureQueriesContext(connection) as queries:
+            recorder.write()
+        written.append(any("INSERT" in query["sql"] for query in queries))
+    assert written == [True, False, False, True]
+
+
 def test_a_key_that_is_knocked_with_from_everywhere_takes_the_room_of_twenty(cast: factories.Cast) -> None:
     flooded, other = factories.user_key(cast.rob)[0], factories.user_key(cast.rob)[0]
     recorder = Recorder()

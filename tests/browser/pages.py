@@ -402,8 +402,6 @@ PLACES = {
     "allowed addresses, errors": Place("olivia", addresses_dialog(typed="192.0.2.7/24\nfe80::1%eth0", press="Save")),
     "key policies": Place("olivia", at("/settings/accounts/A/general/keys")),
     "key policies, what would stop": Place("olivia", policy_preview),
-
-
     "service key, refused": Place("olivia", refused_key),
     "forbidden": Place("rob", at("/settings/accounts/A/api-keys")),
     "general": Place("olivia", at("/settings/accounts/A/general")),
