@@ -48,6 +48,7 @@ class Digest(models.Model):
         RESUMED = "resumed"
         EXPIRING = "expiring"
         UNUSED = "unused"
+        KNOCKING = "knocking"
 
     kind = models.CharField(max_length=10, choices=Kind)
     call = models.CharField(max_length=36, blank=True)

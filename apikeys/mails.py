@@ -123,6 +123,7 @@ _TEMPLATES = {
     Digest.Kind.RESUMED: "changed",
     Digest.Kind.EXPIRING: "expiring",
     Digest.Kind.UNUSED: "unused",
+    Digest.Kind.KNOCKING: "knocking",
 }
 
 
@@ -132,6 +133,8 @@ def _headline(kind: str, keys: list[ApiKey], count: int) -> str:
         return f"expires {_days_left(keys[0])}" if count == 1 else "expire soon"
     if kind == Digest.Kind.UNUSED:
         return f"{'has' if count == 1 else 'have'} not been used for {settings.UNUSED_AFTER_DAYS} days"
+    if kind == Digest.Kind.KNOCKING:
+        return f"{'was replaced and is' if count == 1 else 'were replaced and are'} still tried"
     return f"{'was' if count == 1 else 'were'} {kind}"
 
 
@@ -140,6 +143,8 @@ def _more(key: ApiKey, kind: str) -> str:
         return f"Expires {_days_left(key)}, on {_expiry(key)}"
     if kind == Digest.Kind.UNUSED:
         return f"Last used on {_day(key.last_used_at)}" if key.last_used_at else f"Never used, made on {_day(key.created_at)}"
+    if kind == Digest.Kind.KNOCKING and key.replaced_at:
+        return f"Replaced on {_day(key.replaced_at)}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Reminders: of keys that expire soon, and once a month of keys that nobody uses.
+"""Reminders: of keys that expire soon, once a month of keys that nobody uses, and of replaced keys that somebody still tries.
 
 Each key is claimed by a row before its people are told, in the transaction that adds it to their digest. So two runs at
 once tell of it once, a run that was killed goes on where it stopped, and days that were missed are made up for by the
@@ -20,11 +20,14 @@ from django.utils import timezone
 from apikeys import mails
 from apikeys.digests import Digest
 from apikeys.models import ApiKey, ApiKeyQuerySet, usable_at
+from apikeys.usage import Outcome, Span, Usage
 
 KEPT = timedelta(days=400)
 CLAIMED_AT_ONCE = 1_000
 # Instead of a public ID: all keys of this kind and day.
 ALL_KEYS = ""
+
+_OPEN_TO_ITS_PEOPLE = Q(user__is_active=True) | Q(account__isnull=False, account__suspended_at=None)
 
 
 class Reminder(models.Model):
@@ -49,14 +52,28 @@ Due = Iterable[tuple[date, Q]]
 def remind_of_expiry() -> int:
     """Tell people of their keys that expire in so many days, once a day; how many mails that made."""
     now = timezone.now()
-    return _remind(Digest.Kind.EXPIRING, now.date(), _expiring(now), now)
+    return _remind(Digest.Kind.EXPIRING, now.date(), _expiring(now), _worth_telling(now))
 
 
 def remind_of_unused() -> int:
     """Tell people of their keys that nobody has used, once a month; how many mails that made."""
     now = timezone.now()
     month = now.date().replace(day=1)
-    return _remind(Digest.Kind.UNUSED, month, _unused(month), now)
+    return _remind(Digest.Kind.UNUSED, month, _unused(month), _worth_telling(now))
+
+
+def remind_of_knocks() -> int:
+    """Tell people of keys that were replaced, have ended, and were sent all the same yesterday; how many mails that made."""
+    now = timezone.now()
+    today = now.date()
+    tried = Usage.objects.filter(
+        span=Span.HOUR,
+        starts_at__gte=_midnight(today - timedelta(days=1)),
+        starts_at__lt=_midnight(today),
+        outcome=Outcome.REPLACED,
+    )
+    due = [(today, Q(public_id__in=tried.values("public_id")))]
+    return _remind(Digest.Kind.KNOCKING, today, due, ApiKey.objects.filter(_OPEN_TO_ITS_PEOPLE, replaced_at__isnull=False))
 
 
 def prune() -> int:
@@ -89,17 +106,17 @@ def _unused(month: date) -> Iterator[tuple[date, Q]]:
     yield month, Q(last_used_at__lt=before) | Q(last_used_at=None, created_at__lt=before)
 
 
-def _remind(kind: Digest.Kind, day: date, due: Due, now: datetime) -> int:
-    """Claim what is due, unless that was done this day, and send the digests.
+def _remind(kind: Digest.Kind, day: date, due: Due, keys: ApiKeyQuerySet) -> int:
+    """Claim what is due of these keys, unless that was done this day, and send the digests.
 
     Whoever comes to the end of the claims knows that all digests are whole, also those that another run wrote: a claim
     waits for the one it meets, until that is committed together with its digests.
     """
     if not Reminder.objects.filter(due_on=day, kind=kind, public_id=ALL_KEYS).exists():
-        for due_on, keys in due:
-            _claim(kind, due_on, _worth_telling(now).filter(keys))
+        for due_on, condition in due:
+            _claim(kind, due_on, keys.filter(condition))
         Reminder.objects.bulk_create([Reminder(due_on=day, kind=kind, public_id=ALL_KEYS)], ignore_conflicts=True)
-    return mails.send_digests(Digest.objects.filter(kind=kind), _worth_telling(now))
+    return mails.send_digests(Digest.objects.filter(kind=kind), keys)
 
 
 def _claim(kind: Digest.Kind, due_on: date, keys: ApiKeyQuerySet) -> None:
@@ -125,8 +142,7 @@ def _worth_telling(now: datetime) -> ApiKeyQuerySet:
     Of a suspended key, or one whose account is suspended or whose user is deactivated, nobody is told: there is nothing
     that its people could do. The reminder that is nearest comes when it is resumed. A key that was replaced is meant to end.
     """
-    open_to_its_people = Q(user__is_active=True) | Q(account__isnull=False, account__suspended_at=None)
-    return ApiKey.objects.filter(usable_at(now), open_to_its_people, replaced_at=None)
+    return ApiKey.objects.filter(usable_at(now), _OPEN_TO_ITS_PEOPLE, replaced_at=None)
 
 
 def _midnight(day: date) -> datetime:

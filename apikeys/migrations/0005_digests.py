@@ -24,6 +24,7 @@ class Migration(migrations.Migration):
                             ("resumed", "Resumed"),
                             ("expiring", "Expiring"),
                             ("unused", "Unused"),
+                            ("knocking", "Knocking"),
                         ],
                         max_length=10,
                     ),

@@ -14,7 +14,7 @@ from django.core.management.base import CommandError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from accounts.access import operator_at_shell
+from accounts.access import operator_at_shell, person
 from accounts.models import User
 from apikeys import mails, reminders
 from apikeys.digests import Digest
@@ -274,8 +274,51 @@ def test_the_daily_command_says_what_it_did_and_goes_on_after_a_failure(cast: Ca
         "Mails about keys, left over by what was interrupted: 0",
         "Mails about keys that expire: 1",
         "Mails about keys that nobody uses: 1",
+        "Mails about replaced keys that are still tried: 0",
         "Records of reminders dropped: 0",
+        "Addresses of keys’ last uses forgotten: 0",
+        "Refusals dropped: 0",
+        "Mails dropped: 0",
+        "Sessions dropped: 0",
     ]
     again = StringIO()
     call_command("daily", stdout=again)
     assert "Mails about keys that expire: 0\nMails about keys that nobody uses: 0\n" in again.getvalue()
+
+
+# Replaced keys that somebody still tries
+
+
+def test_a_replaced_key_that_is_tried_after_its_end_is_told_once_a_day(
+    cast: Cast, clock: time_machine.Traveller, call_api: Any
+) -> None:
+    key, secret = user_key(cast.wendy)
+    service, _ = service_key(cast.acme)
+    for one, by in ((key, person(cast.wendy)), (service, cast.actor(cast.adam, cast.acme))):
+        one.rotate(by=by, overlap=timedelta(hours=24))
+    clock.shift(timedelta(hours=25))
+    for _ in range(3):
+        assert call_api("/v1/accounts", secret).status_code == 401
+    assert told(reminders.remind_of_knocks) == {}
+    clock.shift(timedelta(days=1))
+    message = told(reminders.remind_of_knocks)["wendy"]
+    assert message.subject == "API key “Laptop CLI” was replaced and is still tried"
+    assert f"{key.public_id} ({key.masked})\nReplaced on 22 Nov 2026" in message.body
+    assert key.get_absolute_url() in message.body
+    # Once a day, and no more when it is quiet.
+    for hours in (1, 24, 24):
+        clock.shift(timedelta(hours=hours))
+        assert told(reminders.remind_of_knocks) == {}
+
+
+def test_of_a_deleted_or_an_expired_key_that_is_tried_nobody_is_told(
+    cast: Cast, clock: time_machine.Traveller, call_api: Any
+) -> None:
+    """Its people ended it, or were reminded: the key's page shows who still tries."""
+    deleted, secret = user_key(cast.wendy)
+    deleted.revoke(by=person(cast.wendy))
+    expired = user_key(cast.wendy, expires_at=START - timedelta(days=1))[1]
+    for one in (secret, expired):
+        assert call_api("/v1/accounts", one).status_code == 401
+    clock.shift(timedelta(days=1))
+    assert told(reminders.remind_of_knocks) == {}

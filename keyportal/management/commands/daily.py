@@ -22,6 +22,7 @@ TASKS: tuple[tuple[str, Callable[[], int]], ...] = (
     ("Mails about keys, left over by what was interrupted", lambda: mails.send_interrupted(ApiKey.objects.all())),
     ("Mails about keys that expire", reminders.remind_of_expiry),
     ("Mails about keys that nobody uses", reminders.remind_of_unused),
+    ("Mails about replaced keys that are still tried", reminders.remind_of_knocks),
     ("Records of reminders dropped", reminders.prune),
     ("Addresses of keys’ last uses forgotten", of_keys.forget_addresses),
     ("Refusals dropped", of_keys.drop_old_knocks),
