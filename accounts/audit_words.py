@@ -72,12 +72,21 @@ def details(event: AuditEvent) -> Iterator[Detail]:
         yield Detail("Owner", event.target_name, was)
     elif "role" in given:
         yield Detail("Role", _text(given["role"]), was)
+    elif event.action == AuditEvent.Action.KEY_ADDRESSES_CHANGED:
+        yield Detail("Allowed addresses", _addresses(given.get("now")), _addresses(given.get("was")))
+        return
     elif was:
         yield Detail("Before", was)
     for name, value in given.items():
         text = _text(value)
         if name not in ("was", "role") and text:
             yield Detail(_LABELS.get(name, name.replace("_", " ").capitalize()), text)
+
+
+def _addresses(value: Any) -> str:
+    """A list of networks and what is done with it: "enforce 192.0.2.0/24", or "off"."""
+    given = value if isinstance(value, dict) else {}
+    return " ".join([_text(given.get("mode")), *([_text(given["networks"])] if given.get("networks") else [])])
 
 
 def _text(value: Any) -> str:

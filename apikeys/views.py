@@ -272,7 +272,7 @@ def _key_page(request: PageRequest, key: ApiKey) -> Context:
             {
                 "at": e.at,
                 "what": e.get_action_display(),
-                "was": e.details.get("was"),
+                "was": e.details.get("was") if e.action == AuditEvent.Action.KEY_RENAMED else None,
                 "who": e.actor_name,
                 "address": None if e.via == "operator" else e.address,
             }

@@ -19,7 +19,9 @@ from accounts import audit_export
 from accounts.access import operator_at_shell, person
 from accounts.audit import AuditEvent, event
 from accounts.audit_export import harmless
+from accounts.audit_words import details
 from accounts.models import Account, User
+from apikeys.allowlist import Mode
 from keyportal.policy import Actor, Role
 from tests import factories
 
@@ -358,3 +360,12 @@ HARMLESS = {
 @pytest.mark.parametrize("text", HARMLESS)
 def test_no_cell_begins_a_formula_wherever_a_spreadsheet_splits(text: str) -> None:
     assert harmless(text) == HARMLESS[text]
+
+
+def test_a_change_of_allowed_addresses_reads_as_what_was_and_what_is(
+    cast: factories.Cast,
+) -> None:
+    key = factories.service_key(cast.acme)[0]
+    key.allow_from(by=cast.actor(cast.adam, cast.acme), networks=["192.0.2.0/24", "2001:db8::/48"], mode=Mode.ENFORCE)
+    event = AuditEvent.objects.get(action=AuditEvent.Action.KEY_ADDRESSES_CHANGED)
+    assert [str(detail) for detail in details(event)] == ["Allowed addresses: off → enforce 192.0.2.0/24, 2001:db8::/48"]
