@@ -69,7 +69,7 @@ def test_every_row_arrives_and_its_keys_secrets_and_values_work(facts: Any, sour
     for model in MODELS:
         assert model.objects.count() == rows_in(source, model._meta.db_table) > 0, model
         assert model._meta.db_table in printed
-    checked = check_key(Secret.parse(facts["user_key"]), facts["account_id"])
+    checked = check_key(Secret.parse(facts["user_key"]), facts["account_id"], None)
     assert str(checked.actor.role) == "OWNER"
     assert Variable.objects.get(key="BASE_URL").value == "https://shop.example.com"
     olivia = User.objects.get(email="olivia@example.com")
@@ -83,7 +83,7 @@ def test_what_is_new_afterwards_collides_with_nothing_and_what_was_revoked_stays
     assert key.pk > max(ApiKey.objects.exclude(pk=key.pk).values_list("pk", flat=True))
     assert key.revoke(by=person(olivia))
     with pytest.raises(InvalidCredential):
-        check_key(secret, facts["account_id"])
+        check_key(secret, facts["account_id"], None)
     assert ApiKey.objects.filter(name="Old MacBook").exclude(revoked_at=None).exists()
 
 

@@ -67,6 +67,7 @@ class DescribedAPI(NinjaAPI):
     """A NinjaAPI whose document says all that holds for every operation, once, from what the operations declare."""
 
     def __init__(self, **options: Any) -> None:
+        self._described: OpenAPISchema | None = None
         super().__init__(
             title="KeyPortal API",
             version="1",
@@ -80,6 +81,12 @@ class DescribedAPI(NinjaAPI):
         )
 
     def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
+        """Made once in each process: it takes a tenth of a second, and says the same to everybody."""
+        if self._described is None:
+            self._described = self._describe_all(**options)
+        return self._described
+
+    def _describe_all(self, **options: Any) -> OpenAPISchema:
         schema = super().get_openapi_schema(**{"path_prefix": "/"} | options)
         for path, item in schema["paths"].items():
             for operation in item.values():

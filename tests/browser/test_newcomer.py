@@ -40,6 +40,8 @@ def test_a_user_key_works_until_it_is_deleted_and_not_once_more(open_as: Callabl
 
     with kept_open(server) as connections:
         assert [connection.status(key, server.account_id) for connection in connections] == [200] * KEPT_CONNECTIONS
+        page.goto(steps.USER_KEYS)
+        steps.wait_until_used(page, steps.row(page, "Newcomer CLI"))
         steps.delete_key(page, "Newcomer CLI")
         answers = [curl(line, key)]
         for _ in range(2):

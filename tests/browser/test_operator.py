@@ -41,6 +41,9 @@ def test_selected_keys_are_counted_then_revoked_with_a_reason(open_as: Callable[
     spared = steps.create_key(olivia, "Spared service key", steps.service_keys(server.account_id))
     user_line, service_line = curl_line(server, server.account_id), curl_line(server)
     assert curl(user_line, user_key) == curl(service_line, service_key) == 200
+    for page, name in ((steps.USER_KEYS, "Leaked user key"), (steps.service_keys(server.account_id), "Leaked service key")):
+        olivia.goto(page)
+        steps.wait_until_used(olivia, steps.row(olivia, name))
 
     oscar.goto("/admin/apikeys/apikey/?q=Leaked")
     for name in ("Leaked user key", "Leaked service key"):

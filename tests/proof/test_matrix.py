@@ -111,8 +111,7 @@ metrics             POST  405   405  405  405  405  405  405  405  405
 FORMS: dict[str, dict[str, str]] = {
     "user_key_new": {"name": "From the form", "expires": "30"},
     "service_key_new": {"name": "From the form", "expires": "30", "role": "READ_ONLY"},
-    "user_key_addresses/own": {"mode": "enforce", "networks": "192.0.2.0/24"},
-    "user_key_addresses/other": {"mode": "enforce", "networks": "192.0.2.0/24"},
+    "user_key_addresses": {"mode": "enforce", "networks": "192.0.2.0/24"},
     "service_key_addresses": {"mode": "enforce", "networks": "192.0.2.0/24"},
     "account_new": {"name": "An account of one's own"},
     "account_general": {"name": "Another name"},
