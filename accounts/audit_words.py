@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
 from accounts.audit import AuditEvent
+from keyportal.key_policy import KeyPolicy, in_words
 from keyportal.policy import Role
 
 _ACTIONS = dict(AuditEvent.Action.choices)
@@ -75,12 +76,28 @@ def details(event: AuditEvent) -> Iterator[Detail]:
     elif event.action == AuditEvent.Action.KEY_ADDRESSES_CHANGED:
         yield Detail("Allowed addresses", _addresses(given.get("now")), _addresses(given.get("was")))
         return
+    elif isinstance(given.get("now"), dict):
+        yield Detail("Keys", _policies(given["now"]), _policies(given.get("was")))
+        return
     elif was:
         yield Detail("Before", was)
     for name, value in given.items():
         text = _text(value)
         if name not in ("was", "role") and text:
             yield Detail(_LABELS.get(name, name.replace("_", " ").capitalize()), text)
+
+
+def _policies(value: Any) -> str:
+    """What was asked of keys, as the account's page says it, and what was announced for a later day."""
+    given = value if isinstance(value, dict) else {}
+    later = f" From {_text(given.get('from'))}: {_policy(given['announced'])}" if given.get("announced") else ""
+    return _policy(given.get("in_force")) + later
+
+
+def _policy(value: Any) -> str:
+    known = {field.name for field in fields(KeyPolicy)}
+    asked = {name: one for name, one in value.items() if name in known} if isinstance(value, dict) else {}
+    return " ".join(in_words(KeyPolicy(**asked))) or "Nothing is asked."
 
 
 def _addresses(value: Any) -> str:

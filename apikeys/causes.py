@@ -104,8 +104,11 @@ class _Record:
         if outcome == Outcome.NO_ACCESS and knock.account_id is None:
             return Cause("No account was named")
         found = self._latest(_OF_KEY, outcome, knock)
-        found = found or self._latest(_OF_PERSON, outcome, knock, None if outcome == "deactivated" else account_id)
-        found = found or (self._latest(_OF_ACCOUNT, outcome, knock, account_id) if self._knows(account_id) else None)
+        if outcome == Outcome.DEACTIVATED:
+            found = found or self._latest(_OF_PERSON, outcome, knock)
+        elif account_id is not None:  # else it is not known what this was about, and another account is none of it
+            found = found or self._latest(_OF_PERSON, outcome, knock, account_id)
+            found = found or (self._latest(_OF_ACCOUNT, outcome, knock, account_id) if self._knows(account_id) else None)
         return self._told(found) if found else None
 
     def _latest(
@@ -120,7 +123,7 @@ class _Record:
                 return e if e.action == events[outcome][0] else None
         return None
 
-    def _knows(self, account_id: UUID | None) -> bool:
+    def _knows(self, account_id: UUID) -> bool:
         """Whether the readers know of this account at all: an ID that somebody guessed must not be given a name."""
         return account_id in self.is_in | self.was_in or account_id == self.key.account_id or self.to_operator
 

@@ -21,7 +21,7 @@ from keyportal.client import Request, client_address, client_name
 
 KEPT = 20
 
-_ACCOUNT_IN_PATH = re.compile(r"/v1/accounts/([0-9A-Fa-f-]{36})(?:/|$)")
+_ACCOUNT_IN_PATH = re.compile(r"/(?:v1|next)/accounts/([0-9A-Fa-f-]{36})(?:/|$)")
 
 
 class Door(models.TextChoices):

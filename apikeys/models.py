@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -145,7 +145,8 @@ class _Change:
     allowed: Callable[[Actor, ApiKey, str], Decision]
     columns: Callable[[Actor, str], dict[str, Any]]
     action: AuditEvent.Action
-    told_as: Digest.Kind
+    told_as: Digest.Kind | None
+    """None where another mail tells of it."""
 
 
 _REVOCATION = _Change(
@@ -160,6 +161,7 @@ _REVOCATION = _Change(
     AuditEvent.Action.KEY_REVOKED,
     Digest.Kind.DELETED,
 )
+_REVOCATION_BY_ROTATION = replace(_REVOCATION, told_as=None)
 _SUSPENSION = _Change(
     Q(revoked_at=None, suspended_at=None),
     lambda by, key, reason: policy.can_suspend_key(by, reason),
@@ -194,7 +196,8 @@ def _change_batch(change: _Change, pks: list[int], by: Actor, reason: str, call:
             policy.require(change.allowed(by, key, reason))
         ApiKey.objects.filter(pk__in=[key.pk for key in keys]).update(**change.columns(by, reason))
         AuditEvent.objects.bulk_create(key.event(change.action, by=by, reason=reason) for key in keys)
-        mails.collect(change.told_as, keys, call=call, by=by, reason=reason)
+        if change.told_as is not None:
+            mails.collect(change.told_as, keys, call=call, by=by, reason=reason)
     return len(keys)
 
 
@@ -611,7 +614,7 @@ class ApiKey(models.Model):
         self.save(update_fields=["replaced_at", "expires_at"])
         self.event(AuditEvent.Action.KEY_ROTATED, by=by, replaced_by=successor.public_id, ends_at=_iso(self.expires_at)).save()
         if not overlap:
-            self.revoke(by=by, reason="Rotated")
+            _change_batch(_REVOCATION_BY_ROTATION, [self.pk], by, "Rotated", call="")
 
     def suspend(self, *, by: Actor, reason: str) -> bool:
         """Stop this key until it is resumed. False when it was stopped or ended before. Raises PermissionDenied."""

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts import audit_export
 from accounts.access import operator_at_shell, person
@@ -22,6 +23,7 @@ from accounts.audit_export import harmless
 from accounts.audit_words import details
 from accounts.models import Account, User
 from apikeys.allowlist import Mode
+from keyportal.key_policy import KeyPolicy
 from keyportal.policy import Actor, Role
 from tests import factories
 
@@ -369,3 +371,15 @@ def test_a_change_of_allowed_addresses_reads_as_what_was_and_what_is(
     key.allow_from(by=cast.actor(cast.adam, cast.acme), networks=["192.0.2.0/24", "2001:db8::/48"], mode=Mode.ENFORCE)
     event = AuditEvent.objects.get(action=AuditEvent.Action.KEY_ADDRESSES_CHANGED)
     assert [str(detail) for detail in details(event)] == ["Allowed addresses: off → enforce 192.0.2.0/24, 2001:db8::/48"]
+
+
+def test_a_change_of_what_is_asked_of_keys_reads_as_the_account_s_page_says_it(cast: factories.Cast) -> None:
+    today = timezone.now().date()
+    by = cast.actor(cast.olivia, cast.acme)
+    cast.acme.set_key_policy(KeyPolicy(must_expire=True), from_day=today, by=by)
+    cast.acme.set_key_policy(KeyPolicy(longest_days=90), from_day=today + timedelta(days=3), by=by)
+    later, first = AuditEvent.objects.filter(action=AuditEvent.Action.ACCOUNT_POLICY_CHANGED).order_by("-pk")
+    assert [str(detail) for detail in details(first)] == ["Keys: Nothing is asked. → Keys must expire."]
+    (detail,) = details(later)
+    assert detail.was == "Keys must expire."
+    assert re.fullmatch(r"Keys must expire\. From \d+ \w+ \d{4}, 00:00 UTC: Keys must expire within 90 days\.", detail.value)

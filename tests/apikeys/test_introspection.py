@@ -224,9 +224,9 @@ def test_the_use_of_both_keys_is_noted(cast: factories.Cast, ask: Ask) -> None:
     """A key that works behind a service is not "never used"."""
     (asking, by), (row, key) = factories.service_key(cast.acme), factories.user_key(cast.rob)
     assert ask(key, by, **{"User-Agent": "orders/1"}).json()["active"] is True
-    for used in (asking, row):
+    for used, client in ((asking, "orders"), (row, "")):
         used.refresh_from_db()
-        assert (used.last_used_client, used.last_used_at is None) == ("orders", False)
+        assert (used.last_used_client, used.last_used_at is None) == (client, False)
 
 
 def test_a_deleted_key_that_is_asked_about_counts_as_one_that_knocks(cast: factories.Cast, ask: Ask) -> None:
@@ -285,3 +285,11 @@ def test_a_token_that_is_no_key_of_ours_is_in_no_crash_report_either(ask: Ask, m
         assert "ZeroDivisionError" in hunt.log
         assert len(hunt.texts) == 4
         assert not [where for where, text in [*hunt.texts, ("log", hunt.log)] if token in text]
+
+
+def test_where_the_asking_service_sits_is_not_where_the_key_was_used_from(cast: factories.Cast, ask: Ask) -> None:
+    row, key = factories.user_key(cast.rob)
+    assert ask(key).json()["active"] is True
+    used = Usage.objects.get(public_id=row.public_id)
+    row.refresh_from_db()
+    assert (used.network, used.client, row.last_used_address, row.last_used_client) == ("", "", None, "")

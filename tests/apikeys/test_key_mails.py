@@ -296,3 +296,11 @@ def test_a_service_key_s_rotation_is_told_to_owner_and_admins(cast: Cast) -> Non
     told = new_mails()
     assert addresses(told) == ["adam", "olivia"]
     assert "rotated a service API key of Acme Ltd" in told[0].body
+
+
+def test_a_rotation_that_ends_the_old_key_at_once_is_one_mail_a_person(cast: Cast) -> None:
+    key = service_key(cast.acme)[0]
+    mail.outbox = []
+    key.rotate(by=cast.actor(cast.adam, cast.acme), overlap=timedelta(0))
+    assert sorted(message.to[0] for message in mail.outbox) == sorted({cast.adam.email, cast.olivia.email})
+    assert all("was rotated" in message.subject for message in mail.outbox)

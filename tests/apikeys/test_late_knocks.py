@@ -307,3 +307,17 @@ def test_operators_read_the_same_in_the_admin_with_all_names(cast: factories.Cas
     assert "Removed from Acme Ltd by &lt;script&gt;" in page
     assert "192.0.2.7" in page
     assert "<script>alert" not in page
+
+
+def test_a_refusal_in_one_account_is_never_explained_by_another_that_was_named(
+    cast: factories.Cast, signed_in: Call, call_api: Call
+) -> None:
+    row, key = factories.user_key(cast.rob)
+    call_api(ME, key, cast.globex)
+    for account in (cast.acme, cast.globex):
+        account.suspend(by=operator_at_shell(), reason="breach")
+    assert call_api(f"/next/accounts/{cast.acme.pk}", key).status_code == 403
+    assert call_api("/v1/accounts", key).status_code == 200
+    words = signed_in(cast.rob).get(row.get_absolute_url()).content.decode()
+    assert "Globex" not in words
+    assert "Suspension of" in words
