@@ -183,7 +183,7 @@ def _why_ended(
     replaced_at: Any, is_revoked: bool, is_suspended: bool, is_expired: bool, is_deactivated: bool
 ) -> tuple[str, Outcome] | None:
     """Why a key does not work any more, or for now, in the words for who has proven its secret."""
-    if replaced_at is not None and (is_revoked or (is_expired and not is_suspended)):
+    if replaced_at is not None and is_expired and not is_suspended:
         message = f"This API key was replaced on {_day(_moment(replaced_at))} and has ended. Use the key that took its place."
         return message, Outcome.REPLACED
     if is_revoked:

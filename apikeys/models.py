@@ -33,6 +33,8 @@ FURTHEST_EXPIRY_YEARS = 10
 EXPIRING_WITHIN = timedelta(days=14)
 CONFIRM_IF_USED_WITHIN = timedelta(days=30)
 LONGEST_OVERLAP = timedelta(days=7)
+# Of the successor of a key that never expired, where the account asks for an expiry by now.
+LIFE_WHERE_ONE_IS_ASKED = timedelta(days=365)
 # One UPDATE of a million rows made another writer wait 17 seconds; 5,000 rows go in well under one.
 BATCH = 5_000
 
@@ -606,6 +608,8 @@ class ApiKey(models.Model):
         ends = [min(now + (self.expires_at - self.created_at), furthest)] if self.expires_at else []
         asked = for_making(self.account.key_policies, now) if self.account else []
         ends += [now + timedelta(days=one.longest_days) for one in asked if one.longest_days is not None]
+        if not ends and any(one.must_expire for one in asked):
+            ends = [now + LIFE_WHERE_ONE_IS_ASKED]
         return min(ends, default=None)
 
     def _give_way_to(self, successor: ApiKey, *, by: Actor, now: datetime, overlap: timedelta) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.utils import timezone
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as with_settings
 from hypothesis import strategies as st
@@ -436,3 +437,15 @@ def test_answers_to_a_good_key_say_when_it_expires(
         assert call_api("/v1/nothing-here", key, cast.acme).get("KeyportalKeyExpires") is None
         assert verify("", key, cast.acme).header("KeyportalKeyExpires") == said
         assert call_api(ME, factories.another_secret_of(key), cast.acme).get("KeyportalKeyExpires") is None
+
+
+def test_a_key_that_never_expired_is_rotated_to_one_that_does_where_that_is_asked(cast: factories.Cast) -> None:
+    key = factories.service_key(cast.acme)[0]
+    by = cast.actor(cast.olivia, cast.acme)
+    cast.acme.set_key_policy(KeyPolicy(must_expire=True), from_day=timezone.now().date(), by=by)
+    successor, _ = ApiKey.objects.get(pk=key.pk).rotate(by=by, overlap=timedelta(hours=24))
+    assert successor.expires_at is not None
+    cast.acme.set_key_policy(KeyPolicy(longest_days=30), from_day=timezone.now().date(), by=by)
+    third, _ = ApiKey.objects.get(pk=successor.pk).rotate(by=by, overlap=timedelta(hours=24))
+    assert third.expires_at is not None
+    assert (third.expires_at - timezone.now()).days in (29, 30)
