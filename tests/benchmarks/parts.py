@@ -33,6 +33,7 @@ def main() -> int:
 
     _log_into(asked.folder / "process.log")
     call_command("migrate", verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)  # pages name collected files, and a fresh checkout has none
     vendor = os.environ["BENCH_DATABASE"]
     print(f"\n{vendor}: ", end="", flush=True)
     setup = Setup(vendor, asked.folder, os.environ.get("BENCH") == "short", asked.keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -88,5 +89,9 @@ def test_api_calls_any_path_and_hints_at_what_is_wrong(acme: Team, checkly: Chec
 def test_the_key_remembers_that_the_cli_used_it(acme: Team, checkly: Checkly) -> None:
     key, secret = acme.kept_user_key(Role.READ_RUN)
     assert checkly(secret, acme.id)("whoami").code == 0
-    key.refresh_from_db()
+    for _ in range(50):  # it is written a second after the answer
+        key.refresh_from_db()
+        if key.last_used_at is not None:
+            break
+        time.sleep(0.2)
     assert (key.last_used_client, key.last_used_address) == ("checkly-cli", "127.0.0.1")

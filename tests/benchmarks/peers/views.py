@@ -43,7 +43,7 @@ def select(request: HttpRequest) -> HttpResponse:
 def check(request: HttpRequest) -> HttpResponse:
     """The check as any view of a Django project would call it: who asks, and may they read?"""
     try:
-        checked = check_key(Secret.from_header(request.META.get("HTTP_AUTHORIZATION")), account_named(request))
+        checked = check_key(Secret.from_header(request.META.get("HTTP_AUTHORIZATION")), account_named(request), request)
     except InvalidCredential:
         return _refused()
     return _good() if policy.can_call(checked.actor, Level.READ) is True else _refused()
