@@ -71,7 +71,6 @@ def _run(vendor: str, asked: argparse.Namespace, folder: Path, rows: Path) -> in
             "CACHE_URL": "",
             "LIMITS_FILE": str(own / "limits"),
             "STATIC_ROOT": str(own / "static"),
-            "STATIC_ROOT": str(own / "static"),
             "API_REQUESTS_PER_MINUTE": OUT_OF_REACH,
             "API_FAILURES_PER_MINUTE": OUT_OF_REACH,
             "BIND": "127.0.0.1",
